@@ -1,0 +1,116 @@
+"""Everything Sightline can refuse, and why.
+
+SightlineError
+├── ConfigurationError        a setting is missing, contradictory or unusable
+├── ImageError                one image cannot be used; its neighbours are unharmed
+│   ├── ImageUnreadable       the file or object could not be read
+│   ├── ImageTooLarge         over the limit on bytes or pixels
+│   ├── UnsupportedFormat     not one of the image formats decoded here
+│   ├── BrokenImage           says it is an image, does not decode as one
+│   ├── DecodeTimeout         took longer than the limit
+│   └── DecodeCrash           the decoder died or ran out of memory
+├── QueryError                a search request that cannot be understood
+│   └── UnknownTag            a tag no vocabulary holds
+├── NotFound                  an id that names nothing
+│   └── NotStored             bytes the store does not hold
+├── UnknownModel              a model name nobody registered
+├── CheckpointError           a weights file that does not fit its architecture
+├── VocabularyError           tag list, thresholds or names that do not fit each other
+└── ServiceUnavailable        Postgres, Redis or Milvus does not answer
+
+Messages name the input and the next step. The core knows no HTTP: `search_api/app.py` maps classes to statuses.
+"""
+
+from collections.abc import Sequence
+
+
+class SightlineError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class ConfigurationError(SightlineError):
+    """A setting is missing, contradictory or unusable."""
+
+
+class ImageError(SightlineError):
+    """One image cannot be used. `code` is stable and safe to store or match on."""
+
+    code = "image_error"
+
+
+class ImageUnreadable(ImageError):
+    """The file or object could not be read."""
+
+    code = "unreadable"
+
+
+class ImageTooLarge(ImageError):
+    """Over the limit on bytes or pixels."""
+
+    code = "too_large"
+
+
+class UnsupportedFormat(ImageError):
+    """Not one of the image formats decoded here."""
+
+    code = "unsupported_format"
+
+
+class BrokenImage(ImageError):
+    """Carries an image signature but does not decode."""
+
+    code = "broken"
+
+
+class DecodeTimeout(ImageError):
+    """Decoding took longer than the limit and was stopped."""
+
+    code = "timeout"
+
+
+class DecodeCrash(ImageError):
+    """The decoder died or ran out of memory; only this image is affected."""
+
+    code = "crash"
+
+
+class QueryError(SightlineError):
+    """A search request that cannot be understood."""
+
+
+class UnknownTag(QueryError):
+    """No vocabulary holds this tag; `suggestions` are the nearest names, best first."""
+
+    def __init__(self, name: str, suggestions: Sequence[str] = ()) -> None:
+        self.name = name
+        self.suggestions = tuple(suggestions)
+        hint = f" Did you mean {', '.join(self.suggestions)}?" if self.suggestions else ""
+        super().__init__(f"No tag is called {name!r}.{hint} `sightline tags` lists every tag.")
+
+
+class NotFound(SightlineError):
+    """An id that names nothing."""
+
+
+class NotStored(NotFound):
+    """Bytes the store does not hold."""
+
+
+class UnknownModel(SightlineError):
+    """A model name nobody registered."""
+
+
+class CheckpointError(SightlineError):
+    """A weights file that does not fit its architecture."""
+
+
+class VocabularyError(SightlineError):
+    """Tag list, thresholds or names that do not fit each other."""
+
+
+class ServiceUnavailable(SightlineError):
+    """Postgres, Redis or Milvus does not answer; `service` names which."""
+
+    def __init__(self, service: str, message: str) -> None:
+        self.service = service
+        super().__init__(message)
