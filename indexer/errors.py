@@ -18,7 +18,8 @@ SightlineError
 ├── VocabularyError           tag list, thresholds or names that do not fit each other
 └── ServiceUnavailable        Postgres, Redis or Milvus does not answer
 
-Messages name the input and the next step. The core knows no HTTP: `search_api/app.py` maps classes to statuses.
+Messages name the input and the next step. The core knows no HTTP:
+`search_api/app.py` maps classes to statuses.
 """
 
 from collections.abc import Sequence
