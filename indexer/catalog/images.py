@@ -1,0 +1,216 @@
+"""Registration of images and the road from pending to indexed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from indexer.tables import ANNOTATED, FAILED, INDEXED, PENDING, Annotator, Caption, Image, ImageTag, Source
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """Bytes found somewhere: enough to know the image again."""
+
+    content_hash: bytes
+    bytes: int
+    kind: str
+    uri: str
+    modified_ns: int | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A source seen before, as it was when it was last hashed."""
+
+    image_id: int
+    state: str
+    bytes: int | None
+    modified_ns: int | None
+    error_code: str | None
+    error_message: str | None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The image a file became, and the image its address named before, if the content changed."""
+
+    image_id: int
+    state: str
+    replaced: int | None
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """An image to annotate and where its bytes can be read."""
+
+    image_id: int
+    content_hash: bytes
+    state: str
+    sources: tuple[tuple[str, str], ...]
+
+
+def known_files(session: Session, kind: str, uris: Sequence[str]) -> dict[str, KnownFile]:
+    """What is known of these addresses, by address."""
+    wanted = [func.md5(uri) for uri in uris]
+    rows = session.execute(
+        select(Source.uri, Source.image_id, Image.state, Source.bytes, Source.modified_ns)
+        .add_columns(Image.error_code, Image.error_message)
+        .join(Image, Image.id == Source.image_id)
+        .where(Source.kind == kind, func.md5(Source.uri).in_(wanted))
+    )
+    return {row.uri: KnownFile(*row[1:]) for row in rows}
+
+
+def register(session: Session, files: Sequence[NewFile]) -> list[Registered]:
+    """Make sure each file has an image and a source; running it twice changes nothing.
+
+    An address whose content changed now names the new image; what people said of the old one is
+    carried over, and the old image is reported as `replaced` if no other source names it.
+    """
+    if not files:
+        return []
+    ids = _image_ids(session, files)
+    known = {kind: known_files(session, kind, _uris(files, kind)) for kind in {file.kind for file in files}}
+    _save_sources(session, files, {digest: image_id for digest, (image_id, _) in ids.items()})
+    registered = []
+    for file in files:
+        image_id, state = ids[file.content_hash]
+        before = known[file.kind].get(file.uri)
+        moved = before is not None and before.image_id != image_id
+        replaced = _retire(session, before.image_id, image_id) if before is not None and moved else None
+        registered.append(Registered(image_id, state, replaced))
+    return registered
+
+
+def _uris(files: Sequence[NewFile], kind: str) -> list[str]:
+    return [file.uri for file in files if file.kind == kind]
+
+
+def _image_ids(session: Session, files: Sequence[NewFile]) -> dict[bytes, tuple[int, str]]:
+    sizes = {file.content_hash: file.bytes for file in files}
+    rows = [{"content_hash": digest, "bytes": sizes[digest]} for digest in sorted(sizes)]
+    session.execute(insert(Image).values(rows).on_conflict_do_nothing(index_elements=["content_hash"]))
+    found = session.execute(
+        select(Image.content_hash, Image.id, Image.state).where(Image.content_hash.in_(list(sizes)))
+    )
+    return {bytes(digest): (image_id, state) for digest, image_id, state in found}
+
+
+def _save_sources(session: Session, files: Sequence[NewFile], ids: Mapping[bytes, int]) -> None:
+    rows = {
+        (file.kind, file.uri): {
+            "image_id": ids[file.content_hash],
+            "kind": file.kind,
+            "uri": file.uri,
+            "external_id": file.external_id,
+            "bytes": file.bytes,
+            "modified_ns": file.modified_ns,
+        }
+        for file in files
+    }
+    statement = insert(Source).values([rows[key] for key in sorted(rows)])
+    changed = {name: statement.excluded[name] for name in ("image_id", "bytes", "modified_ns")}
+    changed["external_id"] = func.coalesce(statement.excluded.external_id, Source.external_id)
+    session.execute(
+        statement.on_conflict_do_update(index_elements=[Source.kind, text("md5(uri)")], set_=changed)
+    )
+
+
+def _retire(session: Session, old_id: int, new_id: int) -> int | None:
+    """Carry a replaced image's human statements to its successor; its id if nothing names it any more."""
+    people = select(Annotator.id).where(Annotator.kind == "person")
+    for table, columns in (
+        (ImageTag, ("tag_id", "annotator_id", "confidence", "rejected")),
+        (Caption, ("annotator_id", "text", "guided_by")),
+    ):
+        copied = [getattr(table, name) for name in columns]
+        rows = select(text(str(int(new_id))), *copied).where(
+            table.image_id == old_id, table.annotator_id.in_(people)
+        )
+        session.execute(insert(table).from_select(["image_id", *columns], rows).on_conflict_do_nothing())
+    still_named = session.scalar(select(func.count()).where(Source.image_id == old_id))
+    return None if still_named else old_id
+
+
+def work_items(session: Session, image_ids: Sequence[int]) -> list[WorkItem]:
+    """Those of the images that are not finished, with their sources, oldest source first."""
+    rows = session.execute(
+        select(Image.id, Image.content_hash, Image.state)
+        .where(Image.id.in_(image_ids), Image.state.in_([PENDING, ANNOTATED]))
+        .order_by(Image.id)
+    ).all()
+    sources: dict[int, list[tuple[str, str]]] = {row.id: [] for row in rows}
+    named = select(Source.image_id, Source.kind, Source.uri).where(Source.image_id.in_(list(sources)))
+    for image_id, kind, uri in session.execute(named.order_by(Source.id)):
+        sources[image_id].append((kind, uri))
+    return [WorkItem(row.id, bytes(row.content_hash), row.state, tuple(sources[row.id])) for row in rows]
+
+
+def fail(session: Session, image_id: int, code: str, message: str) -> None:
+    """Record why an image cannot be used; an image already finished stays as it is."""
+    session.execute(
+        update(Image)
+        .where(Image.id == image_id, Image.state == PENDING)
+        .values(state=FAILED, error_code=code, error_message=message)
+    )
+
+
+def mark_indexed(session: Session, image_ids: Sequence[int]) -> None:
+    """Note that Milvus holds these images' embeddings."""
+    session.execute(
+        update(Image)
+        .where(Image.id.in_(image_ids), Image.state == ANNOTATED)
+        .values(state=INDEXED, indexed_at=func.now())
+    )
+
+
+def reset(session: Session, image_ids: Iterable[int], state: str) -> None:
+    """Send images back on the road: to `pending` to annotate again, to `annotated` to fill Milvus again."""
+    session.execute(
+        update(Image)
+        .where(Image.id.in_(list(image_ids)))
+        .values(state=state, error_code=None, error_message=None)
+    )
+
+
+def unfinished(session: Session, after_id: int = 0, limit: int = 10_000) -> list[int]:
+    """Ids of images still on the road, in order, from `after_id` on."""
+    return list(
+        session.scalars(
+            select(Image.id)
+            .where(Image.state.in_([PENDING, ANNOTATED]), Image.id > after_id)
+            .order_by(Image.id)
+            .limit(limit)
+        )
+    )
+
+
+def failed(session: Session, image_ids: Sequence[int] | None = None) -> list[int]:
+    """Ids of refused images, all or among those given."""
+    query = select(Image.id).where(Image.state == FAILED).order_by(Image.id)
+    return list(session.scalars(query if image_ids is None else query.where(Image.id.in_(image_ids))))
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    """How many images are in each state; states with none are present with 0."""
+    counts = dict.fromkeys((PENDING, ANNOTATED, INDEXED, FAILED), 0)
+    counts.update(session.execute(select(Image.state, func.count()).group_by(Image.state)).tuples())
+    return counts
+
+
+def remove(session: Session, image_ids: Sequence[int]) -> list[bytes]:
+    """Delete images and all that was said of them; the content hashes, to clear the store by."""
+    gone = session.scalars(delete(Image).where(Image.id.in_(image_ids)).returning(Image.content_hash))
+    return [bytes(digest) for digest in gone]
+
+
+def duplicates_of(session: Session, sources: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the (kind, uri) pairs that are already sources."""
+    found = session.execute(
+        select(Source.kind, Source.uri).where(tuple_(Source.kind, Source.uri).in_(sources))
+    )
+    return {(kind, uri) for kind, uri in found}

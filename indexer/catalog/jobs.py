@@ -1,0 +1,144 @@
+"""Requests to index: what they asked for, how far they are, where the time went."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from indexer.tables import ANNOTATED, FAILED, INDEXED, PENDING, Image, Job, JobItem, JobStage
+
+
+@dataclass(frozen=True)
+class NewItem:
+    """One input of a job: the image it became, or the reason it became none."""
+
+    uri: str
+    image_id: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. `failed` counts inputs refused at the door and images refused later."""
+
+    job_id: int
+    kind: str
+    created_at: datetime
+    total: int
+    pending: int
+    indexed: int
+    failed: int
+    stage_seconds: dict[str, float]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to wait for."""
+        return self.pending == 0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One input that could not be used, and why."""
+
+    uri: str
+    code: str
+    message: str
+
+
+def create(session: Session, kind: str) -> int:
+    """A new, empty job."""
+    job = Job(kind=kind)
+    session.add(job)
+    session.flush()  # the id is needed for the items
+    return job.id
+
+
+def add_items(session: Session, job_id: int, items: Sequence[NewItem], first_position: int = 0) -> None:
+    """Append inputs to a job, numbered from `first_position`."""
+    rows = [
+        {
+            "job_id": job_id,
+            "position": first_position + index,
+            "uri": item.uri,
+            "image_id": item.image_id,
+            "error_code": item.error_code,
+            "error_message": item.error_message,
+        }
+        for index, item in enumerate(items)
+    ]
+    if rows:
+        session.execute(insert(JobItem).on_conflict_do_nothing(), rows)
+
+
+def progress(session: Session, job_id: int) -> Progress | None:
+    """How far a job is; None if there is no such job."""
+    job = session.get(Job, job_id)
+    if job is None:
+        return None
+    rows = session.execute(
+        select(func.coalesce(Image.state, FAILED), func.count())
+        .select_from(JobItem)
+        .outerjoin(Image, Image.id == JobItem.image_id)
+        .where(JobItem.job_id == job_id)
+        .group_by(func.coalesce(Image.state, FAILED))
+    )
+    states = dict(rows.tuples())
+    stages = select(JobStage.stage, JobStage.seconds).where(JobStage.job_id == job_id)
+    return Progress(
+        job_id=job.id,
+        kind=job.kind,
+        created_at=job.created_at,
+        total=sum(states.values()),
+        pending=states.get(PENDING, 0) + states.get(ANNOTATED, 0),
+        indexed=states.get(INDEXED, 0),
+        failed=states.get(FAILED, 0),
+        stage_seconds=dict(session.execute(stages).tuples()),
+    )
+
+
+def failures(session: Session, job_id: int, limit: int = 1000) -> list[Failure]:
+    """The job's inputs that could not be used, in input order."""
+    rows = session.execute(
+        select(
+            JobItem.uri,
+            func.coalesce(JobItem.error_code, Image.error_code),
+            func.coalesce(JobItem.error_message, Image.error_message),
+        )
+        .outerjoin(Image, Image.id == JobItem.image_id)
+        .where(JobItem.job_id == job_id, func.coalesce(Image.state, FAILED) == FAILED)
+        .order_by(JobItem.position)
+        .limit(limit)
+    )
+    return [Failure(*row) for row in rows]
+
+
+def recent(session: Session, limit: int = 20) -> list[int]:
+    """Ids of the newest jobs, newest first."""
+    return list(session.scalars(select(Job.id).order_by(Job.id.desc()).limit(limit)))
+
+
+def unfinished_images(session: Session, job_id: int) -> list[int]:
+    """Ids of the job's images that are still on the road, in order, each once."""
+    return list(
+        session.scalars(
+            select(Image.id)
+            .join(JobItem, JobItem.image_id == Image.id)
+            .where(JobItem.job_id == job_id, Image.state.in_([PENDING, ANNOTATED]))
+            .distinct()
+            .order_by(Image.id)
+        )
+    )
+
+
+def add_stage_seconds(session: Session, job_id: int, seconds: Mapping[str, float]) -> None:
+    """Add to the time a job has spent in each stage; safe from several workers."""
+    rows = [{"job_id": job_id, "stage": stage, "seconds": value} for stage, value in sorted(seconds.items())]
+    if not rows or session.get(Job, job_id) is None:
+        return
+    statement = insert(JobStage).values(rows)
+    added = {"seconds": JobStage.seconds + statement.excluded.seconds}
+    session.execute(statement.on_conflict_do_update(index_elements=["job_id", "stage"], set_=added))

@@ -1,0 +1,104 @@
+"""Tag names, aliases and counts."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from indexer.catalog.filters import asserted
+from indexer.errors import UnknownTag
+from indexer.tables import Tag, TagName, VocabularyTag
+from indexer.vocabulary import canonical
+
+INSERT_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class TagCount:
+    """A tag, how many images show it, and the threshold of the tagger that knows it, if one does."""
+
+    name: str
+    images: int
+    threshold: float | None
+
+
+def ensure(session: Session, names: Sequence[str]) -> dict[str, int]:
+    """Ids of tags by the name given, creating those not seen before."""
+    by_canonical = {name: canonical(name) for name in names}
+    wanted = sorted(set(by_canonical.values()))
+    ids = _ids(session, wanted)
+    missing = [name for name in wanted if name not in ids]
+    if missing:
+        rows = [{"name": name} for name in missing]
+        session.execute(insert(Tag).on_conflict_do_nothing(index_elements=["name"]), rows)
+        ids |= _ids(session, missing)
+    return {name: ids[key] for name, key in by_canonical.items()}
+
+
+def _ids(session: Session, names: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(names), INSERT_ROWS):
+        part = names[start : start + INSERT_ROWS]
+        found |= dict(session.execute(select(Tag.name, Tag.id).where(Tag.name.in_(part))).tuples())
+    return found
+
+
+def resolve(session: Session, names: Sequence[str]) -> dict[str, int]:
+    """Ids of existing tags by the name given, which may be an alias, in any case, with `_` for a space.
+
+    Raises:
+        UnknownTag: with the nearest names.
+    """
+    resolved = {}
+    for name in names:
+        key = canonical(name)
+        aliased = select(TagName.tag_id).where(func.lower(TagName.name) == key)
+        tag_id = session.scalar(select(Tag.id).where(or_(Tag.name == key, Tag.id.in_(aliased))).limit(1))
+        if tag_id is None:
+            raise UnknownTag(name, suggest(session, key))
+        resolved[name] = tag_id
+    return resolved
+
+
+def suggest(session: Session, name: str, limit: int = 3) -> list[str]:
+    """The existing tags nearest in spelling."""
+    return difflib.get_close_matches(name, session.scalars(select(Tag.name)).all(), n=limit, cutoff=0.6)
+
+
+def list_counts(
+    session: Session, prefix: str = "", limit: int = 100, offset: int = 0, used_only: bool = True
+) -> list[TagCount]:
+    """Tags by falling count, then name, with the number of images that show them.
+
+    Args:
+        session: an open session.
+        prefix: only tags one of whose words starts so.
+        limit: at most this many.
+        offset: after this many.
+        used_only: leave out tags no image shows.
+    """
+    counts = asserted().subquery()
+    counted = (
+        select(counts.c.tag_id, func.count(counts.c.image_id.distinct()).label("images"))
+        .group_by(counts.c.tag_id)
+        .subquery()
+    )
+    threshold = (
+        select(VocabularyTag.threshold)
+        .where(VocabularyTag.tag_id == Tag.id)
+        .order_by(VocabularyTag.annotator_id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    images = func.coalesce(counted.c.images, 0)
+    query = select(Tag.name, images, threshold).join(
+        counted, counted.c.tag_id == Tag.id, isouter=not used_only
+    )
+    if key := canonical(prefix):
+        escaped = key.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        query = query.where(or_(Tag.name.like(f"{escaped}%"), Tag.name.like(f"% {escaped}%")))
+    rows = session.execute(query.order_by(images.desc(), Tag.name).limit(limit).offset(offset))
+    return [TagCount(*row) for row in rows]
