@@ -1,0 +1,165 @@
+"""The embedded Postgres, Redis and Milvus, started privately when no URL is configured.
+
+`endpoints(settings)` is all that other modules need. `ManagedProcess` keeps any other background process
+(a worker) under the same home with the same certainty about who is alive.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import SecretStr
+
+from indexer.errors import ConfigurationError
+from indexer.local_stack import home as homes
+from indexer.local_stack import servers
+from indexer.local_stack.process import ManagedProcess, Running
+
+__all__ = [
+    "Endpoints",
+    "ManagedProcess",
+    "Running",
+    "ServiceStatus",
+    "endpoints",
+    "prepare_home",
+    "status",
+    "stop",
+]
+
+prepare_home = homes.prepare
+
+
+class StackSettings(Protocol):
+    """What of the settings decides where the servers are."""
+
+    @property
+    def home(self) -> Path: ...
+    @property
+    def postgres_url(self) -> SecretStr | None: ...
+    @property
+    def redis_url(self) -> SecretStr | None: ...
+    @property
+    def milvus_url(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where the three servers answer. URLs may carry passwords: do not print them.
+
+    `postgres_url` is SQLAlchemy's (`postgresql+psycopg://`), `redis_url` is Celery's (`redis://`, or
+    `redis+socket://` for the private one; see `redis_client_url`), `milvus_url` is pymilvus's.
+    """
+
+    postgres_url: str
+    redis_url: str
+    milvus_url: str
+
+    @property
+    def redis_client_url(self) -> str:
+        """`redis_url` as `redis.Redis.from_url` spells it."""
+        scheme, _, rest = self.redis_url.partition("://")
+        return f"unix://{rest}" if scheme == "redis+socket" else self.redis_url
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One private server: `pid` and `since` (seconds since the epoch) are `None` when it is not running."""
+
+    name: str
+    address: str
+    pid: int | None
+    since: float | None
+    healthy: bool
+
+
+_Service = tuple[Callable[[Path], ManagedProcess], Callable[[Path], str]]
+_SERVICES: dict[str, _Service] = {
+    "postgres": (servers.postgres, servers.postgres_url),
+    "redis": (servers.redis, servers.redis_url),
+    "milvus": (servers.milvus, servers.milvus_url),
+}
+
+
+def endpoints(settings: StackSettings) -> Endpoints:
+    """Where to reach Postgres, Redis and Milvus; those without a configured URL are found running or started.
+
+    Raises `ConfigurationError` (unusable URL or home) or `ServiceUnavailable` (a server does not come up; the
+    message names its log).
+    """
+    given = {
+        "postgres": _sqlalchemy_url(settings.postgres_url) if settings.postgres_url else None,
+        "redis": settings.redis_url.get_secret_value() if settings.redis_url else None,
+        "milvus": settings.milvus_url,
+    }
+    private = [name for name, url in given.items() if not url]
+    if private:
+        home = homes.prepare(settings.home)
+        _ensure([_SERVICES[name][0](home) for name in private], home)
+        given |= {name: _SERVICES[name][1](home) for name in private}
+    return Endpoints(str(given["postgres"]), str(given["redis"]), str(given["milvus"]))
+
+
+def _ensure(processes: list[ManagedProcess], home: Path) -> None:
+    if all(process.healthy() for process in processes):
+        return
+    with homes.start_lock(home), ThreadPoolExecutor(len(processes)) as pool:
+        starts = [pool.submit(process.start) for process in processes]
+    for started in starts:
+        started.result()
+
+
+def _sqlalchemy_url(secret: SecretStr) -> str:
+    url = secret.get_secret_value()
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        return f"postgresql+psycopg://{rest}"
+    raise ConfigurationError(
+        f"SIGHTLINE_POSTGRES_URL begins with {scheme[:30]!r}; write postgresql://user:password@host:5432/database."
+        if separator
+        else "SIGHTLINE_POSTGRES_URL is not a URL; write postgresql://user:password@host:5432/database."
+    )
+
+
+def stop(home: Path) -> list[str]:
+    """End what runs in the background of `home`, cleanly: other processes, then the servers they use.
+
+    Returns the names of those that were running.
+    """
+    home = home.expanduser().resolve()
+    if not (home / "run").is_dir():
+        return []
+    with homes.start_lock(home):
+        servers_of_home = [process(home) for process, _ in _SERVICES.values()]
+        return _stop_all(_others(home)) + _stop_all(servers_of_home)
+
+
+def _others(home: Path) -> list[ManagedProcess]:
+    records = {path.stem: homes.read_json(path) for path in (home / "run").glob("*.json")}
+    return [
+        ManagedProcess(name, (), home, marker=str(record["marker"]))
+        for name, record in records.items()
+        if name not in _SERVICES and "marker" in record
+    ]
+
+
+def _stop_all(processes: list[ManagedProcess]) -> list[str]:
+    with ThreadPoolExecutor() as pool:
+        ended = pool.map(ManagedProcess.stop, processes)
+    return [process.name for process, was_running in zip(processes, ended, strict=True) if was_running]
+
+
+def status(home: Path) -> list[ServiceStatus]:
+    """Each private server of `home`; starts nothing and creates nothing but the folders of the home."""
+    home = homes.prepare(home)
+    return [_status(name, home) for name in _SERVICES]
+
+
+def _status(name: str, home: Path) -> ServiceStatus:
+    make, address = _SERVICES[name]
+    process = make(home)
+    running = process.running()
+    if running is None:
+        return ServiceStatus(name, address(home), None, None, healthy=False)
+    return ServiceStatus(name, address(home), running.pid, running.since, healthy=process.ready())

@@ -1,0 +1,165 @@
+"""The home directory: private folders, a place for sockets, logs, and the lock of whoever starts something.
+
+```
+home/            0700
+  run/           records of running processes, life locks, start lock, and sockets where the path is short
+  logs/          one per process, rotated at its start
+  postgres/ redis/ milvus/   their data
+```
+"""
+
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from indexer.errors import ConfigurationError
+
+MAX_LOG_BYTES = 5 * 2**20
+START_LOCK_TIMEOUT_S = 120.0
+_LONGEST_SOCKET_NAME = ".s.PGSQL.5432"
+_MAX_SOCKET_PATH_BYTES = 103  # sun_path holds 108 bytes on Linux, 104 on macOS, with a closing zero
+
+
+@contextmanager
+def writing(home: Path) -> Iterator[None]:
+    """Turn an `OSError` raised inside into a `ConfigurationError` that names `home` and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f"Sightline cannot keep its data in {home}: {error.strerror or error} "
+            f"({error.filename or home}). Free some space "
+            "or make the folder writable, or set SIGHTLINE_HOME to a folder on another disk."
+        ) from error
+
+
+def prepare(home: Path) -> Path:
+    """Create the private folders; the resolved home. Raises `ConfigurationError` if it cannot be written."""
+    home = home.expanduser().resolve()
+    with writing(home):
+        for folder in (home, home / "run", home / "logs"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _must_be_ours(home)
+        if stat.S_IMODE(home.stat().st_mode) & 0o077:
+            home.chmod(0o700)
+    return home
+
+
+def _must_be_ours(home: Path) -> None:
+    owner = home.stat().st_uid
+    if owner != os.geteuid():
+        raise ConfigurationError(
+            f"{home} belongs to user id {owner}, and this process runs as {os.geteuid()}. Private servers "
+            "are not shared between users: run as its owner, or set SIGHTLINE_HOME to a folder of your own."
+        )
+
+
+@contextmanager
+def start_lock(home: Path) -> Iterator[None]:
+    """One process at a time starts or stops servers of this home; the kernel frees a dead holder's lock."""
+    with writing(home):
+        lock = FileLock(home / "run" / "start.lock", mode=0o600)
+        try:
+            lock.acquire(timeout=START_LOCK_TIMEOUT_S)
+        except Timeout as error:
+            raise ConfigurationError(
+                f"Another command has been starting or stopping servers in {home} for over "
+                f"{START_LOCK_TIMEOUT_S:.0f} s. `fuser -v {lock.lock_file}` names it: end it, then try again."
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def open_log(home: Path, name: str) -> int:
+    """A descriptor appending to `logs/<name>.log`; over 5 MiB, the old log is kept once as `.log.1`."""
+    path = log_path(home, name)
+    with writing(home):
+        if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def log_path(home: Path, name: str) -> Path:
+    """Where process `name` writes its output."""
+    return home / "logs" / f"{name}.log"
+
+
+def log_tail(home: Path, name: str, lines: int = 4) -> str:
+    """The last lines of a log, joined by ` | `; empty if there are none."""
+    try:
+        with log_path(home, name).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
+            text = log.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
+
+
+def socket_directory(home: Path) -> Path:
+    """A private (0700, ours) folder whose path is short enough for a socket, the same one each time.
+
+    That is `home/run`. A socket's path holds about a hundred bytes, so a long home gets a folder of its own,
+    with a random name, in the runtime or temporary directory. It is written down together with the home it
+    serves: a copied home never leads to the original's servers.
+    """
+    run = home / "run"
+    if _fits(run):
+        return run
+    record = run / "sockets.json"
+    known = _recorded_directory(record, home)
+    if known is not None:
+        return known
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    with writing(home):
+        made = _private_directory(Path(base))
+        if not _fits(made):
+            made.rmdir()
+            made = _private_directory(Path("/tmp"))  # noqa: S108 - TMPDIR itself is too long; mkdtemp is safe
+        write_json(record, {"home": str(home), "sockets": str(made)})
+    return made
+
+
+def _private_directory(base: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix="sightline-", dir=base)).resolve()
+
+
+def _fits(folder: Path) -> bool:
+    return len(os.fsencode(folder / _LONGEST_SOCKET_NAME)) <= _MAX_SOCKET_PATH_BYTES
+
+
+def _recorded_directory(record: Path, home: Path) -> Path | None:
+    known = read_json(record)
+    if known.get("home") != str(home):
+        return None
+    folder = Path(str(known.get("sockets")))
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)  # a reboot empties the temporary directory
+        found = folder.lstat()
+    except OSError:
+        return None
+    private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
+    return folder if private and found.st_uid == os.geteuid() else None
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """The object in a small JSON file; empty if it is missing, half-written or something else."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write atomically: a reader sees the old file or the new one."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content))
+    partial.replace(path)
