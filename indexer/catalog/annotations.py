@@ -1,4 +1,7 @@
-"""What models, people and files say of images. A machine's rows are replaced by a machine's, never a person's."""
+"""What models, people and files say of images.
+
+A machine's rows are replaced by a machine's, never a person's.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,7 +166,7 @@ def _replace_captions(session: Session, items: Sequence[Annotation], by: Annotat
         index_elements=["image_id", "annotator_id"], set_={**replaced, "created_at": func.now()}
     )
     saved = session.execute(statement.returning(Caption.image_id, Caption.id)).tuples()
-    return {image_id: caption_id for image_id, caption_id in saved}
+    return dict(saved.all())
 
 
 def _save_embeddings(
@@ -199,7 +202,7 @@ class StoredEmbeddings:
 
 
 def embeddings(session: Session, image_ids: Sequence[int], embedder_id: int) -> StoredEmbeddings:
-    """What Milvus should hold for these images: `images[image_id]`, `captions[caption_id] = (image_id, ...)`."""
+    """What Milvus should hold for these images, and for their captions as (image id, embedding)."""
     images = session.execute(
         select(ImageEmbedding.image_id, ImageEmbedding.embedding).where(
             ImageEmbedding.image_id.in_(image_ids), ImageEmbedding.annotator_id == embedder_id

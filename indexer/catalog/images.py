@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, text, tuple_, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from indexer.errors import ImageUnreadable
 from indexer.tables import ANNOTATED, FAILED, INDEXED, PENDING, Annotator, Caption, Image, ImageTag, Source
 
 
@@ -195,6 +196,20 @@ def failed(session: Session, image_ids: Sequence[int] | None = None) -> list[int
     return list(session.scalars(query if image_ids is None else query.where(Image.id.in_(image_ids))))
 
 
+def unreadable(session: Session, image_ids: Sequence[int]) -> list[int]:
+    """Those refused only because their bytes could not be read at the time."""
+    return list(
+        session.scalars(
+            select(Image.id).where(Image.id.in_(image_ids), Image.error_code == ImageUnreadable.code)
+        )
+    )
+
+
+def indexed_among(session: Session, image_ids: Sequence[int]) -> list[int]:
+    """Those of the images that are indexed."""
+    return list(session.scalars(select(Image.id).where(Image.id.in_(image_ids), Image.state == INDEXED)))
+
+
 def count_by_state(session: Session) -> dict[str, int]:
     """How many images are in each state; states with none are present with 0."""
     counts = dict.fromkeys((PENDING, ANNOTATED, INDEXED, FAILED), 0)
@@ -206,11 +221,3 @@ def remove(session: Session, image_ids: Sequence[int]) -> list[bytes]:
     """Delete images and all that was said of them; the content hashes, to clear the store by."""
     gone = session.scalars(delete(Image).where(Image.id.in_(image_ids)).returning(Image.content_hash))
     return [bytes(digest) for digest in gone]
-
-
-def duplicates_of(session: Session, sources: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of the (kind, uri) pairs that are already sources."""
-    found = session.execute(
-        select(Source.kind, Source.uri).where(tuple_(Source.kind, Source.uri).in_(sources))
-    )
-    return {(kind, uri) for kind, uri in found}

@@ -1,0 +1,253 @@
+"""`sightline index` and `sightline worker`."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Annotated
+from urllib.parse import unquote
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from sqlalchemy.exc import OperationalError
+
+from indexer.catalog import jobs
+from indexer.cli.workspace import Workspace, open_workspace, remarks, run_worker
+from indexer.errors import ServiceUnavailable
+from indexer.ingest import Ingest, Tally
+from indexer.local_stack import endpoints
+
+SOME_REFUSED = 3
+POLL_S = 0.5
+STALL_S = 30.0
+MAX_HEALS = 20
+
+Paths = Annotated[
+    list[str], typer.Argument(help="Files, folders (with their subfolders) or quoted patterns.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(index)
+    app.command()(worker)
+
+
+def index(
+    paths: Paths,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")
+    ] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try images again that were refused before.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Stay until the workers are done.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")] = False,
+) -> None:
+    """Tag, caption and embed images, so that they can be searched.
+
+    Files are read where they are; nothing is moved or changed. Interrupt it whenever you like: run it
+    again and it goes on. A second run does only what is new or changed.
+
+    Exit status: 0 all well, 3 done but some files could not be used, 1 it did not work.
+
+    Examples: `sightline index ~/Pictures` · `sightline index 'shoot/**/*.heic' --dry-run`
+    """
+    started = time.perf_counter()
+    workspace = open_workspace()
+    run = Run(workspace, None if dry_run else _new_job(workspace), quiet=as_json)
+    tally = run.register(paths, retry)
+    if run.job_id is None:
+        _print_plan(tally, as_json)
+        return
+    progress = run.follow() if wait else _progress(workspace, run.job_id)
+    with workspace.sessions() as session:
+        failures = jobs.failures(session, run.job_id)
+    report = Report(tally, progress, failures, time.perf_counter() - started)
+    report.print(as_json)
+    if failures:
+        raise typer.Exit(SOME_REFUSED)
+
+
+def worker() -> None:
+    """Run a worker here, in the foreground; Ctrl-C ends it after the task at hand.
+
+    In embedded mode `sightline index` and `sightline serve` start one by themselves; run more by hand
+    on other machines with SIGHTLINE_POSTGRES_URL, SIGHTLINE_REDIS_URL and SIGHTLINE_MILVUS_URL set.
+    """
+    open_workspace()
+    run_worker()
+
+
+@dataclass
+class Run:
+    """One `sightline index`: registers, waits, and mends what falls over meanwhile."""
+
+    workspace: Workspace
+    job_id: int | None
+    quiet: bool
+    heals: int = 0
+
+    def register(self, paths: list[str], retry: bool) -> Tally:
+        """Register files and queue what needs work."""
+        ingest = Ingest(
+            self.workspace.sessions,
+            self.job_id,
+            self.workspace.settings.images.max_bytes,
+            retry,
+            self._enqueue,
+        )
+        with _bar("Looking at files", None, self.quiet) as advance:
+            tally = ingest.run(paths, advance)
+        if tally.replaced:
+            self.workspace.queue.delete(tally.replaced)
+        return tally
+
+    def _enqueue(self, image_ids: list[int]) -> None:
+        if image_ids:
+            self.workspace.ensure_worker()
+            self.workspace.queue.index(image_ids, self.job_id, self.workspace.settings.worker.task_size)
+
+    def follow(self) -> jobs.Progress:
+        """Wait until every image of the job is indexed or refused."""
+        assert self.job_id is not None
+        progress = _progress(self.workspace, self.job_id)
+        done, changed_at = progress.total - progress.pending, time.monotonic()
+        with _bar("Tagging, captioning", progress.total, self.quiet) as advance:
+            advance(done)
+            while not progress.done:
+                time.sleep(POLL_S)
+                progress = self._look_after(progress)
+                if (now_done := progress.total - progress.pending) > done:
+                    advance(now_done - done)
+                    done, changed_at = now_done, time.monotonic()
+                elif time.monotonic() - changed_at > STALL_S:
+                    self._restart_stalled()
+                    changed_at = time.monotonic()
+        return progress
+
+    def _look_after(self, before: jobs.Progress) -> jobs.Progress:
+        """Progress now; a dead server or worker of our own is started again."""
+        try:
+            if self.workspace.ensure_worker():
+                self._requeue()
+            return _progress(self.workspace, before.job_id)
+        except (OperationalError, ServiceUnavailable):
+            self._heal()
+            return before
+
+    def _heal(self) -> None:
+        self.heals += 1
+        if not self.workspace.embedded or self.heals > MAX_HEALS:
+            raise ServiceUnavailable(
+                "postgres",
+                "A server went away and did not come back. Run the same command again once it is up;"
+                " nothing is lost.",
+            )
+        remarks.print("[yellow]A server stopped; starting it again.[/yellow]")
+        endpoints(self.workspace.settings)
+
+    def _restart_stalled(self) -> None:
+        """Nothing finished for a while: make sure everything is up and that the work is queued."""
+        if self.workspace.embedded:
+            endpoints(self.workspace.settings)
+        if not self.workspace.queue.depth():
+            self._requeue()
+
+    def _requeue(self) -> None:
+        assert self.job_id is not None
+        with self.workspace.sessions() as session:
+            left = jobs.unfinished_images(session, self.job_id)
+        self.workspace.queue.index(left, self.job_id, self.workspace.settings.worker.task_size)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run did."""
+
+    tally: Tally
+    progress: jobs.Progress
+    failures: list[jobs.Failure]
+    seconds: float
+
+    def print(self, as_json: bool) -> None:
+        """To standard output: a JSON object, or a few lines for people."""
+        if as_json:
+            sys.stdout.write(json.dumps(self._as_dict(), default=str) + "\n")
+            return
+        done = self.progress
+        remarks.print(
+            f"[green]{done.indexed} indexed[/green] in {self.seconds:.1f} s"
+            f" ({done.indexed / self.seconds:.1f} images/s), {self.tally.unchanged} unchanged,"
+            f" {done.failed} refused, {done.pending} waiting."
+        )
+        if shares := self._shares():
+            remarks.print("Time: " + ", ".join(f"{stage} {share:.0%}" for stage, share in shares.items()))
+        for failure in self.failures:
+            remarks.print(f"  [yellow]{failure.code}[/yellow] {unquote(failure.uri)}: {failure.message}")
+
+    def _as_dict(self) -> dict[str, object]:
+        return {
+            **asdict(self.progress),
+            "unchanged": self.tally.unchanged,
+            "ignored": self.tally.ignored,
+            "seconds": round(self.seconds, 3),
+            "failures": [asdict(failure) for failure in self.failures],
+        }
+
+    def _shares(self) -> dict[str, float]:
+        total = sum(self.progress.stage_seconds.values())
+        return {stage: value / total for stage, value in self.progress.stage_seconds.items()} if total else {}
+
+
+def _new_job(workspace: Workspace) -> int:
+    with workspace.sessions.begin() as session:
+        return jobs.create(session, "index")
+
+
+def _progress(workspace: Workspace, job_id: int) -> jobs.Progress:
+    with workspace.sessions() as session:
+        progress = jobs.progress(session, job_id)
+    assert progress is not None
+    return progress
+
+
+def _print_plan(tally: Tally, as_json: bool) -> None:
+    plan = {name: getattr(tally, name) for name in ("new", "unchanged", "refused", "ignored")}
+    if as_json:
+        sys.stdout.write(json.dumps({"dry_run": True, **plan}) + "\n")
+        return
+    remarks.print(
+        f"Would index {tally.new} new or changed files; {tally.unchanged} are unchanged,"
+        f" {tally.refused} cannot be read, {tally.ignored} are not images by their name."
+    )
+
+
+@contextmanager
+def _bar(text: str, total: int | None, quiet: bool) -> Iterator:
+    """A progress bar on standard error; yields the function that advances it."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=remarks, disable=quiet, transient=True) as progress:
+        task = progress.add_task(text, total=total, rate="")
+
+        def advance(count: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(task, advance=count, rate=f"{speed:.1f}/s" if speed else "")
+
+        yield advance

@@ -1,0 +1,85 @@
+"""`sightline serve`, `status` and `stop`."""
+
+import socket
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from indexer import local_stack
+from indexer.cli.workspace import open_workspace, remarks, worker_process
+from indexer.errors import ConfigurationError
+from indexer.settings import get_settings
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(serve)
+    app.command()(status)
+    app.command()(stop)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (SIGHTLINE_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (SIGHTLINE_PORT).")] = None,
+) -> None:
+    """Bring up everything and serve the page and the API; Ctrl-C ends the web server."""
+    settings = get_settings()
+    host, port = host or settings.host, settings.port if port is None else port
+    if host not in LOOPBACK:
+        raise ConfigurationError(
+            f"{host} can be reached from other machines, and there are no keys to keep strangers out yet."
+            " Listen on 127.0.0.1 and put a proxy with a password in front."
+        )
+    _check_free(host, port)
+    workspace = open_workspace()
+    workspace.ensure_worker()
+    workspace.engine.dispose()
+    remarks.print(f"Sightline is at [bold]http://{host}:{port}/[/bold] (API: /docs). Ctrl-C to stop.")
+
+    import uvicorn
+
+    uvicorn.run("search_api.app:create_app", factory=True, host=host, port=port, log_level="warning")
+    remarks.print("The page is closed. `sightline stop` also ends the background servers.")
+
+
+def status() -> None:
+    """Show the private servers of this home and whether they answer."""
+    settings = get_settings()
+    table = Table("service", "pid", "up", "answers", "address")
+    for service in local_stack.status(settings.home):
+        up = "" if service.since is None else f"{(time.time() - service.since) / 60:.0f} min"
+        table.add_row(service.name, str(service.pid or ""), up, _yes(service.healthy), service.address)
+    worker = worker_process(settings).running()
+    table.add_row("worker", str(worker.pid if worker else ""), "", _yes(worker is not None), "")
+    Console().print(table)
+
+
+def stop() -> None:
+    """End the background worker and the private servers of this home; nothing is lost."""
+    settings = get_settings()
+    worker_process(settings).stop()
+    local_stack.stop(settings.home)
+    remarks.print(f"Everything under {settings.home} is stopped.")
+
+
+def _yes(value: bool) -> str:
+    return "[green]yes[/green]" if value else "[red]no[/red]"
+
+
+def _check_free(host: str, port: int) -> None:
+    """Refuse a taken port before a minute of starting up."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"Port {port} on {host} is taken ({error.strerror}). Is `sightline serve` running already?"
+                f" Otherwise choose another: `sightline serve --port {port + 1}`."
+            ) from error

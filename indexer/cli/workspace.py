@@ -1,0 +1,118 @@
+"""What commands share: the settings, the servers, the catalogue, the background worker."""
+
+import os
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+
+from rich.console import Console
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from indexer.catalog import annotations, connection
+from indexer.embeddings import EmbeddingStore
+from indexer.errors import ServiceUnavailable
+from indexer.local_stack import Endpoints, ManagedProcess, endpoints, prepare_home
+from indexer.settings import Settings, get_settings
+from indexer.task_queue import TaskQueue
+
+# Progress and remarks go to standard error, so that standard output can be piped.
+remarks = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One command's view of the library."""
+
+    settings: Settings
+    servers: Endpoints
+    engine: Engine
+    sessions: sessionmaker[Session]
+
+    @cached_property
+    def queue(self) -> TaskQueue:
+        """Sends work to the workers."""
+        return TaskQueue(self.servers.redis_url)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the queue is private, so that a worker must be started here."""
+        return self.settings.redis_url is None
+
+    def ensure_worker(self) -> bool:
+        """In embedded mode, make sure the background worker runs; whether it had to be started."""
+        if not self.embedded:
+            return False
+        worker = worker_process(self.settings)
+        if worker.running():
+            return False
+        worker.ensure()
+        return True
+
+    def open_embeddings(self) -> tuple[EmbeddingStore, int]:
+        """The embeddings of the configured embedder, and the embedder's id in the catalogue."""
+        from indexer import predictors
+
+        embedder = predictors.load_embedder(
+            self.settings.embedder, predictors.resolve_device(self.settings.device)
+        )
+        return self.store_for(embedder), self.embedder_id(embedder)
+
+    def store_for(self, embedder) -> EmbeddingStore:  # type: ignore[no-untyped-def]
+        """The Milvus collections of this embedder."""
+        token = self.settings.milvus_token
+        store = EmbeddingStore(
+            self.servers.milvus_url,
+            token=token.get_secret_value() if token else None,
+            dimension=embedder.dimension,
+            model=embedder.identity,
+            write_lock=connection.milvus_write_lock(self.engine),
+        )
+        store.ensure()
+        return store
+
+    def embedder_id(self, embedder) -> int:  # type: ignore[no-untyped-def]
+        """The embedder's row in the catalogue."""
+        who = embedder.identity
+        with self.sessions.begin() as session:
+            return annotations.annotator_id(session, who.kind, who.name, who.version)
+
+
+def open_workspace() -> Workspace:
+    """Reach (or start) the servers and bring the catalogue's schema up to date.
+
+    Raises:
+        ServiceUnavailable: a server does not answer; the message says what to do.
+        ConfigurationError: a setting cannot be used.
+    """
+    settings = get_settings()
+    servers = endpoints(settings)
+    engine = connection.connect(servers.postgres_url)
+    try:
+        if not connection.is_current(engine):
+            connection.migrate(servers.postgres_url)
+    except OperationalError as error:
+        raise ServiceUnavailable("postgres", f"Postgres does not answer: {error.orig}") from error
+    return Workspace(settings, servers, engine, connection.sessions(engine))
+
+
+def worker_process(settings: Settings) -> ManagedProcess:
+    """The one background worker of an embedded home."""
+    home = prepare_home(settings.home)
+    return ManagedProcess(
+        "worker", [*worker_command(), "--hostname", f"worker@{home}"], home, marker=f"worker@{home}"
+    )
+
+
+def worker_command() -> list[str]:
+    """How a worker is run: two threads, so that one task's decoding overlaps with another's models."""
+    arguments = ["--pool", "threads", "--concurrency", "2", "--loglevel", "INFO"]
+    arguments += ["--without-gossip", "--without-mingle"]
+    return [sys.executable, "-m", "celery", "-A", "workers.app", "worker", *arguments]
+
+
+def run_worker() -> None:
+    """Become a worker: replaces this process."""
+    command = worker_command()
+    os.execv(command[0], command)  # noqa: S606 - our own interpreter, our own arguments
