@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from indexer.catalog import annotations, filters, hits, tags
+from indexer.decoding import DecodePool
 from indexer.embeddings import EmbeddingStore
 from indexer.errors import NotFound
 from indexer.images import Limits, decode
@@ -49,12 +50,16 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Searcher:
-    """Answers queries. Holds no session and no transaction while the models or Milvus work."""
+    """Answers queries. Holds no session and no transaction while the models or Milvus work.
+
+    Example files are decoded in `pool`, where strangers' files belong; without one, here.
+    """
 
     store: EmbeddingStore
     embedder: "Embedder"
     embedder_id: int
     limits: Limits = field(default_factory=Limits)
+    pool: DecodePool | None = None
 
     def search(self, session: Session, query: Query) -> SearchResult:
         """Answer one query.
@@ -65,16 +70,13 @@ class Searcher:
             ImageError: an example file is not an image that can be read.
             ServiceUnavailable: Postgres or Milvus does not answer.
         """
+        if not query.semantic:
+            return browse(session, query)
         started = time.perf_counter()
         query.check()
         wanted = _resolve(session, query)
-        if query.semantic:
-            target = self._embed(session, query)
-            ranked, total = self._rank(session, query, wanted, target)
-        else:
-            ids = filters.newest(session, wanted, query.limit, query.offset)
-            ranked = [(image_id, None, {}) for image_id in ids]
-            total = filters.count(session, wanted)
+        target = self._embed(session, query)
+        ranked, total = self._rank(session, query, wanted, target)
         found = _explain(session, wanted, ranked)
         return SearchResult(found, total, (time.perf_counter() - started) * 1000)
 
@@ -84,8 +86,7 @@ class Searcher:
         if text := query.text.strip():
             parts.append(self.embedder.embed_texts([text])[0])
         for data in query.like_images:
-            pixels = decode(data, [self.embedder.input], self.limits).inputs[0]
-            parts.append(self.embedder.embed_images(pixels[None])[0])
+            parts.append(self.embedder.embed_images(self._pixels(data)[None])[0])
         stored = annotations.embeddings(session, query.like_ids, self.embedder_id).images
         for image_id in query.like_ids:
             if image_id not in stored:
@@ -93,6 +94,12 @@ class Searcher:
             parts.append(annotations.unpack(stored[image_id]))
         total = np.sum(parts, axis=0)
         return np.asarray(total / max(float(np.linalg.norm(total)), 1e-6), np.float32)
+
+    def _pixels(self, data: bytes) -> np.ndarray:
+        """A file's pixels as the embedder wants them: (size, size, 3) uint8."""
+        specs = [self.embedder.input]
+        decoded = self.pool.decode(data, specs) if self.pool else decode(data, specs, self.limits)
+        return decoded.inputs[0]
 
     def _rank(
         self, session: Session, query: Query, wanted: filters.TagIds, target: np.ndarray
@@ -152,6 +159,20 @@ class Searcher:
             best[image_id] = max(score, best.get(image_id, -1.0))
         for image_id, score in best.items():
             captions.setdefault(image_id, score)
+
+
+def browse(session: Session, query: Query) -> SearchResult:
+    """The images that pass the filter, the newest first: needs Postgres only.
+
+    Raises:
+        QueryError: the query cannot be understood; UnknownTag if it names no known tag.
+    """
+    started = time.perf_counter()
+    query.check()
+    wanted = _resolve(session, query)
+    ids = filters.newest(session, wanted, query.limit, query.offset)
+    found = _explain(session, wanted, [(image_id, None, {}) for image_id in ids])
+    return SearchResult(found, filters.count(session, wanted), (time.perf_counter() - started) * 1000)
 
 
 def _resolve(session: Session, query: Query) -> filters.TagIds:
