@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 _STRIP_PIXELS = 4 * 2**20
 _WHITE = (255, 255, 255)
-_PROFILE_SPACES = {"RGB": "RGB", "RGBA": "RGB", "L": "GRAY", "CMYK": "CMYK"}
+_PROFILE_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
 _MAX_PROFILE_BYTES = 16 * 2**20
 # What sRGB's own profile holds, in D50: the columns of its matrix. Compared rather than the
 # description, which half the world's sRGB profiles spell differently.
@@ -33,8 +33,10 @@ def to_srgb(image: Image.Image) -> Image.Image:
         image = _levels_to_grey(image)
     elif image.mode == "LAB":
         return _by_strips(image, _profiled(ImageCms.createProfile("LAB"), "LAB"))
-    if image.has_transparency_data or image.mode in ("La", "RGBa"):
+    if image.has_transparency_data:
         return _by_strips(image, _over_white(_profile_transform(image, "RGB")))
+    if image.mode not in _PROFILE_SPACES:
+        image = image.convert("RGB")
     transform = _profile_transform(image, image.mode)
     if transform is not None:
         return _by_strips(image, transform)

@@ -133,7 +133,15 @@ class _Child:
 
     def ask(self, source: Source, specs: tuple[InputSpec, ...]) -> Answer:
         """Raises ServiceUnavailable if no child can be started or the pool is closing."""
-        connection = self._send((source, specs))
+        try:
+            connection = self._running()
+            connection.send((source, specs))
+        except OSError:
+            # Dead since its last file, or by receiving this one: a fresh child tells which.
+            self._end()
+            connection = self._running()
+            with contextlib.suppress(OSError):
+                connection.send((source, specs))
         try:
             if not connection.poll(self._limits.timeout_s + _GRACE_S):
                 self._end()
@@ -152,20 +160,6 @@ class _Child:
             self._closed = True
             if self._process is not None:
                 self._process.kill()
-
-    def _send(self, request: tuple[Source, tuple[InputSpec, ...]]) -> Connection:
-        """Hands over the request; a child found dead since its last file is replaced once."""
-        for attempt in (1, 2):
-            connection = self._running()
-            try:
-                connection.send(request)
-            except OSError:
-                self._end()
-                if attempt == 2:
-                    raise self._not_starting() from None
-            else:
-                return connection
-        raise AssertionError("unreachable")
 
     def _running(self) -> Connection:
         """The socket of a child that is ready, starting one where there is none."""

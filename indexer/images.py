@@ -8,11 +8,9 @@ which is where bytes from strangers belong.
 import hashlib
 import logging
 import re
-import struct
 import threading
 import time
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 import pillow_heif
-from PIL import AvifImagePlugin, ExifTags, Image
+from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin
 
 from indexer.colour import to_srgb
 from indexer.errors import BrokenImage, ImageError, ImageTooLarge, UnsupportedFormat
@@ -44,6 +42,8 @@ _FORMATS = {
     "HEIF": "heic",
 }
 CONTENT_TYPES = {name: f"image/{name}" for name in _FORMATS.values()}
+# The hungriest (WebP: two canvases, one copy, the result).
+_DECODER_BYTES_PER_PIXEL = 16
 _READS = "Sightline reads JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF and HEIC"
 
 _SIGNATURES = (
@@ -57,6 +57,7 @@ _SIGNATURES = (
     (b"MM\x00+", "TIFF"),
     (b"BM", "BMP"),
 )
+_TIFF_SUBFILE, _TIFF_SUB_IFDS, _DNG_VERSION = 254, 330, 50706
 _AVIF_BRANDS = (b"avif", b"avis")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 _GENERIC_BRANDS = (b"mif1", b"msf1", b"miaf")
@@ -73,6 +74,7 @@ _STRANGERS = (
     (b"PK\x03\x04", "a ZIP archive"),
     (b"FUJIFILMCCD-RAW", "a raw photo"),
     (b"IIRO", "a raw photo"),
+    (b"II*\x00\x10\x00\x00\x00CR", "a raw photo"),
     (b"IIU\x00", "a raw photo"),
 )
 _TEXTS = ((b"<svg", "an SVG drawing"), (b"<html", "a web page"), (b"<!doctype html", "a web page"))
@@ -81,6 +83,8 @@ _pillow_globals = threading.Lock()
 # Only the picture itself is wanted of a HEIC file; parallelism is the pool's, one process per file.
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+# Pillow refuses a picture over text longer than 1 MiB; editing histories and image generators write more.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ def _thumbnail(rgb: Image.Image) -> bytes:
     """WebP of at most 512 px a side, never enlarged."""
     scale = min(1.0, THUMBNAIL_SIDE / max(rgb.size))
     size = (max(1, round(rgb.width * scale)), max(1, round(rgb.height * scale)))
-    small = rgb if scale == 1.0 else rgb.resize(size, Image.Resampling.LANCZOS)
+    small = rgb if scale == 1.0 else rgb.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     buffer = BytesIO()
     # The picture is sRGB by now: an inherited profile would have it converted twice.
     small.save(buffer, "WEBP", quality=_THUMBNAIL_QUALITY, method=4, icc_profile=b"", exif=b"", xmp=b"")
@@ -241,9 +245,12 @@ def _opened(data: bytes, limits: Limits) -> Iterator[Image.Image]:
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(too_many_bytes(len(data), limits))
     name = sniff(data)
+    pixels = 0
     try:
         with _open_header(data, name, limits) as image:
+            pixels = image.width * image.height
             _check_size(image.size, limits)
+            _check_not_raw(image)
             image.load()
             yield image
     except (ImageError, MemoryError):
@@ -251,23 +258,35 @@ def _opened(data: bytes, limits: Limits) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         count = re.search(r"\d+", str(error))
         raise ImageTooLarge(_too_many_pixels(int(count[0]) if count else 0, limits)) from error
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError) as error:
-        raise _broken(name, error) from error
-    except (struct.error, zlib.error, RuntimeError, AttributeError, AssertionError) as error:
-        raise _broken(name, error) from error
+    except Exception as error:  # decoders raise whatever their parser ran into
+        logger.debug("not decoded", exc_info=True)
+        if re.search("out of memory|allocat", str(error), re.IGNORECASE):
+            raise MemoryError(str(error)) from error
+        doubtful = pixels * _DECODER_BYTES_PER_PIXEL > limits.max_memory_bytes or "decoder object" in str(
+            error
+        )
+        raise _broken(name, error, memory_may_be_why=doubtful) from error
 
 
-def _broken(name: str, error: Exception) -> BrokenImage:
-    """Refused even where only the end is missing: half a picture would be tagged as if it were whole."""
+def _broken(name: str, error: Exception, *, memory_may_be_why: bool) -> BrokenImage:
+    """Refused even where only the end is missing: half a picture would be tagged as if it were whole.
+
+    Some decoders do not tell want of memory from damage; where the picture is that large, both are said.
+    """
     reason = str(error).strip().rstrip(".") or type(error).__name__
     if "truncated" in reason or "unexpected end" in reason.lower():
         reason = f"the file ends too early ({reason})"
     elif "cannot identify" in reason:
-        reason = "its header is damaged"
-    return BrokenImage(
-        f"Starts like a {_FORMATS[name].upper()} image but does not decode: {reason}. "
-        "Fetch or export the file again."
-    )
+        reason = "its header is damaged or declares no pixels"
+    remedy = "Fetch or export the file again"
+    if memory_may_be_why:
+        remedy += ", or if it opens elsewhere, raise SIGHTLINE_IMAGES__MAX_MEMORY_BYTES"
+    return BrokenImage(f"Starts like {_article(name)} image but does not decode: {reason}. {remedy}.")
+
+
+def _article(name: str) -> str:
+    ours = _FORMATS[name].upper()
+    return f"an {ours}" if ours == "AVIF" else f"a {ours}"
 
 
 def _open_header(data: bytes, name: str, limits: Limits) -> Image.Image:
@@ -291,6 +310,13 @@ def _check_size(size: tuple[int, int], limits: Limits) -> None:
         raise ImageTooLarge(_too_many_pixels(width * height, limits))
 
 
+def _check_not_raw(image: Image.Image) -> None:
+    """Raw photos are TIFFs whose first picture is a preview; indexing that as the photo would mislead."""
+    tags = getattr(image, "tag_v2", {})
+    if _DNG_VERSION in tags or (tags.get(_TIFF_SUBFILE, 0) == 1 and _TIFF_SUB_IFDS in tags):
+        raise UnsupportedFormat(f"Not an image Sightline can read: it is a raw photo. {_READS}: convert it.")
+
+
 def _too_many_pixels(count: int, limits: Limits) -> str:
     return (
         f"The picture has {count:,} pixels, over the limit of {limits.max_pixels:,}. "
@@ -305,8 +331,9 @@ def sniff(data: bytes) -> str:
     """
     if not data:
         raise BrokenImage("The file is empty (0 bytes). Fetch or export it again.")
+    strange = data.startswith(tuple(prefix for prefix, _ in _STRANGERS))
     for prefix, name in _SIGNATURES:
-        if data.startswith(prefix):
+        if not strange and data.startswith(prefix):
             return name
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
