@@ -20,10 +20,11 @@ from indexer.tables import FAILED, INDEXED, PENDING
 
 # What a folder is searched for. Some of these are refused later, with a reason: a person who sees a
 # picture in the folder should be told why it is not in the library.
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .tif .tiff .bmp .dib .avif .heic .heif .hif .jp2 .j2k"
-    " .jxl .psd .ico .svg .ppm .pgm .pnm .tga .raw .dng .cr2 .cr3 .nef .arw .orf .rw2".split()
-)
+SUFFIXES = """
+    .jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .tif .tiff .bmp .dib .avif .heic .heif .hif .jp2 .j2k
+    .jxl .psd .ico .svg .ppm .pgm .pnm .tga .raw .dng .cr2 .cr3 .nef .arw .orf .rw2
+"""
+IMAGE_SUFFIXES = frozenset(SUFFIXES.split())
 CHUNK = 500
 HASH_THREADS = 4
 
@@ -49,6 +50,7 @@ class Ingest:
         max_bytes: larger files are refused unread.
         retry: images refused before are tried again.
         enqueue: called after each commit with the ids of images to annotate.
+        every_file: the job also lists images that are indexed already.
     """
 
     sessions: sessionmaker[Session]
@@ -56,6 +58,7 @@ class Ingest:
     max_bytes: int
     retry: bool
     enqueue: Callable[[list[int]], None]
+    every_file: bool = False
     tally: Tally = field(default_factory=Tally)
 
     def run(self, paths: Sequence[str], on_progress: Callable[[int], None] = lambda _: None) -> Tally:
@@ -92,11 +95,10 @@ class Ingest:
         for uri, path in facts.items():
             if (seen := known.get(uri)) is None or not self._unchanged(path, seen):
                 unread[uri] = path
-            elif seen.state == INDEXED:
-                self.tally.unchanged += 1
             else:
-                self.tally.unchanged += seen.state == FAILED
-                items.append(jobs.NewItem(uri, seen.image_id))
+                self.tally.unchanged += seen.state in (INDEXED, FAILED)
+                if seen.state != INDEXED or self.every_file:
+                    items.append(jobs.NewItem(uri, seen.image_id))
         files, refused = self._hash(unread)
         self.tally.new += len(files)
         self.tally.refused += len(refused)
@@ -157,7 +159,7 @@ def expand(paths: Sequence[str]) -> list[Path]:
         path = Path(text).expanduser()
         if path.exists():
             found.append(path)
-        elif glob.has_magic(text) and (matches := sorted(glob.glob(str(path), recursive=True))):
+        elif glob.has_magic(text) and (matches := sorted(glob.glob(str(path), recursive=True))):  # noqa: PTH207
             found += [Path(match) for match in matches]
         else:
             raise ImageUnreadable(

@@ -5,12 +5,12 @@ import os
 import threading
 from dataclasses import dataclass
 
-from indexer.embeddings import EmbeddingStore
 from sqlalchemy import Engine
 
 from indexer import predictors
 from indexer.catalog import annotations, connection, images
 from indexer.decoding import DecodePool
+from indexer.embeddings import EmbeddingStore
 from indexer.images import Limits
 from indexer.local_stack import endpoints
 from indexer.pipeline import Models, Pipeline

@@ -165,7 +165,7 @@ def _replace_captions(session: Session, items: Sequence[Annotation], by: Annotat
     statement = statement.on_conflict_do_update(
         index_elements=["image_id", "annotator_id"], set_={**replaced, "created_at": func.now()}
     )
-    saved = session.execute(statement.returning(Caption.image_id, Caption.id)).tuples()
+    saved = session.execute(statement.returning(Caption.image_id, Caption.id))
     return dict(saved.all())
 
 

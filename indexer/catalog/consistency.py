@@ -32,7 +32,7 @@ def indexed_caption_ids(session: Session, embedder_id: int) -> Iterator[tuple[in
         .order_by(Caption.id)
         .execution_options(yield_per=PAGE)
     )
-    yield from session.execute(query).tuples()
+    yield from session.execute(query)
 
 
 def images_without_embedding(session: Session, embedder_id: int) -> list[int]:

@@ -213,7 +213,7 @@ def indexed_among(session: Session, image_ids: Sequence[int]) -> list[int]:
 def count_by_state(session: Session) -> dict[str, int]:
     """How many images are in each state; states with none are present with 0."""
     counts = dict.fromkeys((PENDING, ANNOTATED, INDEXED, FAILED), 0)
-    counts.update(session.execute(select(Image.state, func.count()).group_by(Image.state)).tuples())
+    counts.update(session.execute(select(Image.state, func.count()).group_by(Image.state)).all())
     return counts
 
 

@@ -1,5 +1,6 @@
 """Requests to index: what they asked for, how far they are, where the time went."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,23 +81,26 @@ def progress(session: Session, job_id: int) -> Progress | None:
     if job is None:
         return None
     rows = session.execute(
-        select(func.coalesce(Image.state, FAILED), func.count())
+        select(Image.state, func.count())
         .select_from(JobItem)
         .outerjoin(Image, Image.id == JobItem.image_id)
         .where(JobItem.job_id == job_id)
-        .group_by(func.coalesce(Image.state, FAILED))
-    )
-    states = dict(rows.tuples())
+        .group_by(Image.state)
+    ).all()
+    # An input that never became an image has no state.
+    states: Counter[str] = Counter()
+    for state, count in rows:
+        states[state or FAILED] += count
     stages = select(JobStage.stage, JobStage.seconds).where(JobStage.job_id == job_id)
     return Progress(
         job_id=job.id,
         kind=job.kind,
         created_at=job.created_at,
         total=sum(states.values()),
-        pending=states.get(PENDING, 0) + states.get(ANNOTATED, 0),
-        indexed=states.get(INDEXED, 0),
-        failed=states.get(FAILED, 0),
-        stage_seconds=dict(session.execute(stages).tuples()),
+        pending=states[PENDING] + states[ANNOTATED],
+        indexed=states[INDEXED],
+        failed=states[FAILED],
+        stage_seconds=dict(session.execute(stages).all()),
     )
 
 
@@ -132,6 +136,17 @@ def unfinished_images(session: Session, job_id: int) -> list[int]:
             .order_by(Image.id)
         )
     )
+
+
+def indexed_images(session: Session, job_id: int) -> list[int]:
+    """Ids of the job's images that can be searched, in input order, each once."""
+    rows = session.scalars(
+        select(Image.id)
+        .join(JobItem, JobItem.image_id == Image.id)
+        .where(JobItem.job_id == job_id, Image.state == INDEXED)
+        .order_by(JobItem.position)
+    )
+    return list(dict.fromkeys(rows))
 
 
 def add_stage_seconds(session: Session, job_id: int, seconds: Mapping[str, float]) -> None:

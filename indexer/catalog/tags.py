@@ -42,7 +42,7 @@ def _ids(session: Session, names: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for start in range(0, len(names), INSERT_ROWS):
         part = names[start : start + INSERT_ROWS]
-        found |= dict(session.execute(select(Tag.name, Tag.id).where(Tag.name.in_(part))).tuples())
+        found |= dict(session.execute(select(Tag.name, Tag.id).where(Tag.name.in_(part))).all())
     return found
 
 

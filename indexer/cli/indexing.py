@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -64,7 +64,7 @@ def index(
     """
     started = time.perf_counter()
     workspace = open_workspace()
-    run = Run(workspace, None if dry_run else _new_job(workspace), quiet=as_json)
+    run = Run(workspace, None if dry_run else new_job(workspace), quiet=as_json)
     tally = run.register(paths, retry)
     if run.job_id is None:
         _print_plan(tally, as_json)
@@ -95,6 +95,7 @@ class Run:
     workspace: Workspace
     job_id: int | None
     quiet: bool
+    every_file: bool = False
     heals: int = 0
 
     def register(self, paths: list[str], retry: bool) -> Tally:
@@ -105,6 +106,7 @@ class Run:
             self.workspace.settings.images.max_bytes,
             retry,
             self._enqueue,
+            every_file=self.every_file,
         )
         with _bar("Looking at files", None, self.quiet) as advance:
             tally = ingest.run(paths, advance)
@@ -117,8 +119,8 @@ class Run:
             self.workspace.ensure_worker()
             self.workspace.queue.index(image_ids, self.job_id, self.workspace.settings.worker.task_size)
 
-    def follow(self) -> jobs.Progress:
-        """Wait until every image of the job is indexed or refused."""
+    def follow(self, on_change: Callable[[], None] = lambda: None) -> jobs.Progress:
+        """Wait until every image of the job is indexed or refused; `on_change` is called as some are."""
         assert self.job_id is not None
         progress = _progress(self.workspace, self.job_id)
         done, changed_at = progress.total - progress.pending, time.monotonic()
@@ -130,6 +132,7 @@ class Run:
                 if (now_done := progress.total - progress.pending) > done:
                     advance(now_done - done)
                     done, changed_at = now_done, time.monotonic()
+                    on_change()
                 elif time.monotonic() - changed_at > STALL_S:
                     self._restart_stalled()
                     changed_at = time.monotonic()
@@ -209,7 +212,8 @@ class Report:
         return {stage: value / total for stage, value in self.progress.stage_seconds.items()} if total else {}
 
 
-def _new_job(workspace: Workspace) -> int:
+def new_job(workspace: Workspace) -> int:
+    """A job for one run of the command."""
     with workspace.sessions.begin() as session:
         return jobs.create(session, "index")
 
@@ -233,7 +237,7 @@ def _print_plan(tally: Tally, as_json: bool) -> None:
 
 
 @contextmanager
-def _bar(text: str, total: int | None, quiet: bool) -> Iterator:
+def _bar(text: str, total: int | None, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error; yields the function that advances it."""
     columns = (
         SpinnerColumn(),

@@ -52,11 +52,11 @@ def search(
     query = Query(text, _ids(like), _files(like), tag_filter, limit, offset)
     workspace = open_workspace()
     with workspace.sessions() as session:
-        result = _searcher(workspace).search(session, query)
+        result = open_searcher(workspace).search(session, query)
     if as_json:
         sys.stdout.write(json.dumps(as_dict(result), default=str) + "\n")
     else:
-        _print(result, offset)
+        print_result(result, offset)
 
 
 def tags(
@@ -89,7 +89,8 @@ def _files(like: list[str]) -> tuple[bytes, ...]:
         raise ImageUnreadable(f"{error.filename} cannot be read: {error.strerror}.") from error
 
 
-def _searcher(workspace: Workspace) -> Searcher:
+def open_searcher(workspace: Workspace) -> Searcher:
+    """Loads the embedder, which takes a few seconds."""
     from indexer import predictors
 
     settings = workspace.settings
@@ -129,7 +130,8 @@ def name_of(hit: Hit) -> str:
     return unquote(urlparse(uri).path) if uri.startswith("file:") else uri
 
 
-def _print(result: SearchResult, offset: int) -> None:
+def print_result(result: SearchResult, offset: int = 0) -> None:
+    """A table of hits on standard output, and how many there are in all."""
     table = Table("", "score", "image", "caption", "what", expand=True)
     for rank, hit in enumerate(result.hits, offset + 1):
         shown = [

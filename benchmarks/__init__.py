@@ -1,0 +1,4 @@
+"""What `make bench` runs.
+
+Times on shared machines wander: trust the ratios, taken side by side in one run.
+"""
