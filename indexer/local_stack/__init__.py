@@ -6,7 +6,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -49,18 +49,12 @@ class Endpoints:
     """Where the three servers answer. URLs may carry passwords: do not print them.
 
     `postgres_url` is SQLAlchemy's (`postgresql+psycopg://`), `redis_url` is Celery's (`redis://`, or
-    `redis+socket://` for the private one; see `redis_client_url`), `milvus_url` is pymilvus's.
+    `redis+socket://` for the private one), `milvus_url` is pymilvus's (`http://`, or `unix:` a path).
     """
 
-    postgres_url: str
-    redis_url: str
+    postgres_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
     milvus_url: str
-
-    @property
-    def redis_client_url(self) -> str:
-        """`redis_url` as `redis.Redis.from_url` spells it."""
-        scheme, _, rest = self.redis_url.partition("://")
-        return f"unix://{rest}" if scheme == "redis+socket" else self.redis_url
 
 
 @dataclass(frozen=True)
@@ -90,35 +84,57 @@ def endpoints(settings: StackSettings) -> Endpoints:
     """
     given = {
         "postgres": _sqlalchemy_url(settings.postgres_url) if settings.postgres_url else None,
-        "redis": settings.redis_url.get_secret_value() if settings.redis_url else None,
-        "milvus": settings.milvus_url,
+        "redis": _celery_url(settings.redis_url) if settings.redis_url else None,
+        "milvus": _pymilvus_url(settings.milvus_url) if settings.milvus_url else None,
     }
     private = [name for name, url in given.items() if not url]
     if private:
         home = homes.prepare(settings.home)
-        _ensure([_SERVICES[name][0](home) for name in private], home)
+        _ensure([_SERVICES[name][0](home) for name in private])
         given |= {name: _SERVICES[name][1](home) for name in private}
     return Endpoints(str(given["postgres"]), str(given["redis"]), str(given["milvus"]))
 
 
-def _ensure(processes: list[ManagedProcess], home: Path) -> None:
+def _ensure(processes: list[ManagedProcess]) -> None:
     if all(process.healthy() for process in processes):
         return
-    with homes.start_lock(home), ThreadPoolExecutor(len(processes)) as pool:
-        starts = [pool.submit(process.start) for process in processes]
+    with ThreadPoolExecutor(len(processes)) as pool:
+        starts = [pool.submit(process.ensure) for process in processes]
     for started in starts:
         started.result()
 
 
 def _sqlalchemy_url(secret: SecretStr) -> str:
-    url = secret.get_secret_value()
-    scheme, separator, rest = url.partition("://")
-    if separator and scheme in ("postgresql", "postgres", "postgresql+psycopg"):
-        return f"postgresql+psycopg://{rest}"
-    raise ConfigurationError(
-        f"SIGHTLINE_POSTGRES_URL begins with {scheme[:30]!r}; write postgresql://user:password@host:5432/database."
-        if separator
-        else "SIGHTLINE_POSTGRES_URL is not a URL; write postgresql://user:password@host:5432/database."
+    scheme, rest = _split(secret.get_secret_value())
+    if scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise _unusable("POSTGRES", "postgresql://user:password@host:5432/database", scheme)
+    return f"postgresql+psycopg://{rest}"
+
+
+def _celery_url(secret: SecretStr) -> str:
+    scheme, rest = _split(secret.get_secret_value())
+    if scheme not in ("redis", "rediss", "redis+socket", "unix"):
+        raise _unusable("REDIS", "redis://:password@host:6379/0", scheme)
+    return f"{'redis+socket' if scheme == 'unix' else scheme}://{rest}"
+
+
+def _pymilvus_url(url: str) -> str:
+    scheme, _ = _split(url)
+    if scheme not in ("http", "https", "tcp") and not url.startswith("unix:"):
+        raise _unusable("MILVUS", "http://host:19530 (a Milvus Lite file cannot be shared)", scheme)
+    return url
+
+
+def _split(url: str) -> tuple[str, str]:
+    scheme, separator, rest = url.strip().partition("://")
+    return (scheme.lower(), rest) if separator else ("", url)
+
+
+def _unusable(setting: str, example: str, scheme: str) -> ConfigurationError:
+    """Names the scheme alone: the rest may hold a password."""
+    what = f"begins with {scheme[:20]}://" if scheme else "is not a URL"
+    return ConfigurationError(
+        f"SIGHTLINE_{setting}_URL {what}; write {example}, or unset it for a private server."
     )
 
 
@@ -130,9 +146,8 @@ def stop(home: Path) -> list[str]:
     home = home.expanduser().resolve()
     if not (home / "run").is_dir():
         return []
-    with homes.start_lock(home):
-        servers_of_home = [process(home) for process, _ in _SERVICES.values()]
-        return _stop_all(_others(home)) + _stop_all(servers_of_home)
+    servers_of_home = [process(home) for process, _ in _SERVICES.values()]
+    return _stop_all(_others(home)) + _stop_all(servers_of_home)
 
 
 def _others(home: Path) -> list[ManagedProcess]:
@@ -151,8 +166,10 @@ def _stop_all(processes: list[ManagedProcess]) -> list[str]:
 
 
 def status(home: Path) -> list[ServiceStatus]:
-    """Each private server of `home`; starts nothing and creates nothing but the folders of the home."""
-    home = homes.prepare(home)
+    """Each private server of `home`; starts nothing and creates nothing."""
+    home = home.expanduser().resolve()
+    if not (home / "run").is_dir():
+        return [ServiceStatus(name, "", None, None, healthy=False) for name in _SERVICES]
     return [_status(name, home) for name in _SERVICES]
 
 

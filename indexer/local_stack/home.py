@@ -10,6 +10,7 @@ home/            0700
 
 import json
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +22,9 @@ from filelock import FileLock, Timeout
 from indexer.errors import ConfigurationError
 
 MAX_LOG_BYTES = 5 * 2**20
-START_LOCK_TIMEOUT_S = 120.0
+LOCK_TIMEOUT_S = 180.0
+LOW_DISK_BYTES = 64 * 2**20
+NEW_HOME_BYTES = 256 * 2**20
 _LONGEST_SOCKET_NAME = ".s.PGSQL.5432"
 _MAX_SOCKET_PATH_BYTES = 103  # sun_path holds 108 bytes on Linux, 104 on macOS, with a closing zero
 
@@ -40,42 +43,65 @@ def writing(home: Path) -> Iterator[None]:
 
 
 def prepare(home: Path) -> Path:
-    """Create the private folders; the resolved home. Raises `ConfigurationError` if it cannot be written."""
+    """Create the private folders; the resolved home. Raises `ConfigurationError` if it cannot be written.
+
+    The permissions of a folder that already holds other things are left alone; those of ours are 0700.
+    """
     home = home.expanduser().resolve()
     with writing(home):
-        for folder in (home, home / "run", home / "logs"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _must_be_ours(home)
-        if stat.S_IMODE(home.stat().st_mode) & 0o077:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not any(home.iterdir()):
             home.chmod(0o700)
+        for name in ("run", "logs"):
+            make_private(home / name)
     return home
 
 
-def _must_be_ours(home: Path) -> None:
-    owner = home.stat().st_uid
-    if owner != os.geteuid():
+def make_private(folder: Path) -> None:
+    """Create `folder` for us alone; raises `ConfigurationError` if it is there and somebody else's."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise ConfigurationError(
-            f"{home} belongs to user id {owner}, and this process runs as {os.geteuid()}. Private servers "
-            "are not shared between users: run as its owner, or set SIGHTLINE_HOME to a folder of your own."
+            f"{folder} belongs to user id {found.st_uid}, and this process runs as {os.geteuid()}. Private "
+            "servers are not shared between users: run as its owner, or set SIGHTLINE_HOME to another folder."
         )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)
 
 
 @contextmanager
-def start_lock(home: Path) -> Iterator[None]:
-    """One process at a time starts or stops servers of this home; the kernel frees a dead holder's lock."""
+def lock(home: Path, name: str) -> Iterator[None]:
+    """One process at a time starts or stops `name`; the kernel frees the lock of a holder that was killed."""
     with writing(home):
-        lock = FileLock(home / "run" / "start.lock", mode=0o600)
+        taken = FileLock(home / "run" / f"{name}.lock", mode=0o600)
         try:
-            lock.acquire(timeout=START_LOCK_TIMEOUT_S)
+            taken.acquire(timeout=LOCK_TIMEOUT_S)
         except Timeout as error:
             raise ConfigurationError(
-                f"Another command has been starting or stopping servers in {home} for over "
-                f"{START_LOCK_TIMEOUT_S:.0f} s. `fuser -v {lock.lock_file}` names it: end it, then try again."
+                f"Another command has been starting or stopping {name} in {home} for over "
+                f"{LOCK_TIMEOUT_S:.0f} s. `fuser -v {taken.lock_file}` names it: end it, then try again."
             ) from error
     try:
         yield
     finally:
-        lock.release()
+        taken.release()
+
+
+def full_disk(home: Path) -> str:
+    """A remark for messages when the disk of `home` is full; empty when it is not."""
+    free = shutil.disk_usage(home).free
+    return f" (its disk has only {free / 2**20:.0f} MiB left)" if free < LOW_DISK_BYTES else ""
+
+
+def must_have_room(home: Path) -> None:
+    """Raises `ConfigurationError` where a new set of servers would soon fill the disk."""
+    free = shutil.disk_usage(home).free
+    if free < NEW_HOME_BYTES:
+        raise ConfigurationError(
+            f"The disk of {home} has {free / 2**20:.0f} MiB left; the private servers begin with "
+            f"{NEW_HOME_BYTES / 2**20:.0f} MiB. Free some space, or set SIGHTLINE_HOME to another disk."
+        )
 
 
 def open_log(home: Path, name: str) -> int:
@@ -117,6 +143,11 @@ def socket_directory(home: Path) -> Path:
     known = _recorded_directory(record, home)
     if known is not None:
         return known
+    with lock(home, "sockets"):
+        return _recorded_directory(record, home) or _new_directory(record, home)
+
+
+def _new_directory(record: Path, home: Path) -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     with writing(home):
         made = _private_directory(Path(base))

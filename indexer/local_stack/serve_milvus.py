@@ -40,6 +40,7 @@ def main(data: str, socket: str) -> None:
         server.stop(grace=DRAIN_S).wait()
     finally:
         database.close()
+    print("Closed", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def milvus(home: Path) -> ManagedProcess:
         home,
         marker=str(path),
         ready=lambda: _ask(path, b"") is not None,
-        before_start=lambda: path.unlink(missing_ok=True),
+        before_start=lambda: _make_folder(home, data),
     )
 
 
@@ -105,7 +105,7 @@ def milvus_url(home: Path) -> str:
 
 def _make_folder(home: Path, folder: Path) -> None:
     with homes.writing(home):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        homes.make_private(folder)
 
 
 def _ask(path: Path, request: bytes) -> bytes | None:
@@ -181,9 +181,10 @@ def _make_cluster(home: Path, data: Path) -> None:
     """Initialise beside and rename: a killed initdb leaves a folder to sweep, never half a cluster."""
     with homes.writing(home):
         for abandoned in home.glob("postgres.new-*"):
-            shutil.rmtree(abandoned)
+            shutil.rmtree(abandoned, ignore_errors=True)  # an orphaned initdb may be at it still
         if data.exists():
             return
+        homes.must_have_room(home)
         fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=home))
         user = _ordinary_user()
         if user is not None:
