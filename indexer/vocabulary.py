@@ -44,7 +44,9 @@ class Vocabulary:
             raise VocabularyError(f"threshold {wrong[0]} is not a confidence: use a number from 0 to 1")
         lost = sorted(tag for tag in self.aliases.values() if canonical(tag) not in self._tag_numbers)
         if lost:
-            raise VocabularyError(f"an alias points to {lost[0]!r}, which is not a tag: add the tag or drop the alias")
+            raise VocabularyError(
+                f"an alias points to {lost[0]!r}, which is not a tag: add the tag or drop the alias"
+            )
 
     def __len__(self) -> int:
         return len(self.tags)
@@ -104,7 +106,9 @@ def load_vocabulary(file: Path) -> Vocabulary:
             tuple(stored["tags"]), tuple(stored["thresholds"]), translations, dict(stored.get("aliases", {}))
         )
     except (OSError, KeyError, ValueError) as error:
-        raise VocabularyError(f"{file} is not a readable vocabulary ({error}): restore or retrain it") from error
+        raise VocabularyError(
+            f"{file} is not a readable vocabulary ({error}): restore or retrain it"
+        ) from error
 
 
 def save_vocabulary(vocabulary: Vocabulary, file: Path) -> None:

@@ -1,0 +1,96 @@
+"""Tag2Text: pixels to tags, and pixels with tags to a caption ("Tag2Text: Guiding Vision-Language Model via Image
+Tagging", Huang et al., ICLR 2024).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from indexer.modeling.beam import BeamConfig, beam_search, greedy_search
+from indexer.modeling.bert import BertConfig, DecoderCache, TagDecoder, TextDecoder, TextEncoder
+from indexer.modeling.swin import SwinBackbone, SwinConfig
+
+
+@dataclass(frozen=True)
+class Tag2TextConfig:
+    """Shape of one captioner and the token ids its texts are built from."""
+
+    swin: SwinConfig
+    head: BertConfig
+    tag_encoder: BertConfig
+    decoder: BertConfig
+    tags: int
+    prompt: tuple[int, ...]
+    end: int
+    tag_tokens: int = 40
+
+
+class TagClassifier(nn.Module):
+    """One weight row and bias a tag."""
+
+    def __init__(self, tags: int, hidden: int) -> None:
+        super().__init__()
+        self.W = nn.Parameter(torch.zeros(1, tags, hidden))
+        self.b = nn.Parameter(torch.zeros(1, tags))
+
+    def forward(self, answers: Tensor) -> Tensor:
+        """(B, tags, hidden) -> (B, tags)."""
+        return (self.W * answers).sum(-1) + self.b
+
+
+class Tag2Text(nn.Module):
+    """Recognises tags, reads them together with the image, and decodes a caption."""
+
+    def __init__(self, config: Tag2TextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.visual_encoder = SwinBackbone(config.swin)
+        self.tag_encoder = TextEncoder(config.tag_encoder)
+        self.text_decoder = TextDecoder(config.decoder)
+        self.tagging_head = TagDecoder(config.head)
+        self.label_embed = nn.Embedding(config.tags, config.head.hidden)
+        self.fc = TagClassifier(config.tags, config.head.hidden)
+        self._share_head()
+
+    def _share_head(self) -> None:
+        """The tag encoder's first layers use the head's cross-attention and feed-forward weights, with their own
+        number of attention heads.
+        """
+        shared = zip(self.tagging_head.encoder.layer, self.tag_encoder.encoder.layer, strict=False)
+        for head, layer in shared:
+            for name in ("query", "key", "value"):
+                setattr(layer.crossattention.self, name, getattr(head.crossattention.self, name))
+            layer.crossattention.output = head.crossattention.output
+            layer.intermediate, layer.output = head.intermediate, head.output
+
+    def tag_logits(self, image_tokens: Tensor) -> Tensor:
+        """(B, 1 + L, C) tokens -> (B, tags)."""
+        queries = self.label_embed.weight.expand(len(image_tokens), -1, -1)
+        logits: Tensor = self.fc(self.tagging_head(queries, image_tokens))
+        return logits
+
+    def encode_tags(self, ids: Tensor, attention_mask: Tensor, image_tokens: Tensor) -> Tensor:
+        """(B, T) tag text ids with their mask, and the image -> (B, T, hidden) for the decoder."""
+        encoded: Tensor = self.tag_encoder(ids, attention_mask, image_tokens)
+        return encoded
+
+    def caption_ids(self, encoded_tags: Tensor, search: BeamConfig) -> list[tuple[list[int], float]]:
+        """Token ids (prompt and end included) and score of one caption a row of (B, T, hidden) tags."""
+        decoder, cache = self.text_decoder, self.text_decoder.new_cache()
+
+        def step(new_ids: Tensor, kept_rows: Tensor | None) -> Tensor:
+            return _next_logits(decoder, cache, encoded_tags, new_ids, kept_rows)
+
+        run = greedy_search if search.beams == 1 else beam_search
+        return run(step, search, list(self.config.prompt), self.config.end, len(encoded_tags))
+
+
+def _next_logits(
+    decoder: TextDecoder, cache: DecoderCache, context: Tensor, new_ids: Tensor, kept_rows: Tensor | None
+) -> Tensor:
+    """(rows, V) logits after the last of `new_ids`, the cache first reduced to the kept beams."""
+    if kept_rows is not None:
+        cache.reorder(kept_rows.to(context.device))
+    states = decoder.hidden(new_ids.to(context.device), context, cache)
+    return decoder.logits(states[:, -1])
