@@ -5,6 +5,7 @@ Limits are checked before pixels are decoded; time and memory are bounded by `de
 which is where bytes from strangers belong.
 """
 
+import contextlib
 import hashlib
 import logging
 import re
@@ -12,7 +13,6 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
@@ -28,6 +28,7 @@ from indexer.metadata import Metadata, read_metadata
 logger = logging.getLogger(__name__)
 
 THUMBNAIL_SIDE = 512
+_LONGEST_RESIZED = 8  # times the shortest side
 _THUMBNAIL_QUALITY = 82
 
 # Pillow's name -> ours. JPEG covers MPO: the first picture is an ordinary JPEG.
@@ -41,7 +42,6 @@ _FORMATS = {
     "AVIF": "avif",
     "HEIF": "heic",
 }
-CONTENT_TYPES = {name: f"image/{name}" for name in _FORMATS.values()}
 # The hungriest (WebP: two canvases, one copy, the result).
 _DECODER_BYTES_PER_PIXEL = 16
 _READS = "Sightline reads JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF and HEIC"
@@ -134,6 +134,11 @@ def content_hash(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+def content_type(data: bytes) -> str:
+    """The media type an original is served under, by content. Raises UnsupportedFormat or BrokenImage."""
+    return f"image/{_FORMATS[sniff(data)]}"
+
+
 def decode(data: bytes, specs: Sequence[InputSpec], limits: Limits) -> DecodedImage:
     """Everything needed of one file: thumbnail (WebP, sides <= 512 px, sRGB), metadata, model inputs.
 
@@ -166,28 +171,24 @@ def open_rgb(data: bytes, limits: Limits) -> Image.Image:
 
 def model_input(rgb: Image.Image, spec: InputSpec) -> np.ndarray:
     """RGB image of any size -> (size, size, 3) uint8, antialiased."""
-    box = (0.0, 0.0, float(rgb.width), float(rgb.height)) if spec.fit == "squash" else _centre(rgb, spec.size)
     resample = Image.Resampling.BILINEAR if spec.resample == "bilinear" else Image.Resampling.BICUBIC
-    return np.asarray(rgb.resize((spec.size, spec.size), resample, box=box)).copy()
+    square = (spec.size, spec.size)
+    resized = rgb.resize(square, resample) if spec.fit == "squash" else _cropped(rgb, spec.size, resample)
+    return np.asarray(resized).copy()
 
 
-def _centre(rgb: Image.Image, size: int) -> tuple[float, float, float, float]:
-    """The part of `rgb` that "shortest side to `size`, centre crop" keeps, in source pixels.
-
-    Rounds as torchvision's Resize and CenterCrop do. Resizing only this part equals resizing all and
-    cropping, without the gigapixel in between that a 20000 x 1 picture would ask for.
-    """
-    width, height = rgb.size
-    shortest = min(width, height)
-    new_width, new_height = int(size * width / shortest), int(size * height / shortest)
-    left, top = round((new_width - size) / 2), round((new_height - size) / 2)
-    across, down = width / new_width, height / new_height
-    return (
-        left * across,
-        top * down,
-        min((left + size) * across, width),
-        min((top + size) * down, height),
-    )
+def _cropped(rgb: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+    """Shortest side to `size`, then the centre, rounded as torchvision's Resize and CenterCrop do."""
+    shortest = min(rgb.size)
+    width, height = int(size * rgb.width / shortest), int(size * rgb.height / shortest)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    if max(width, height) <= _LONGEST_RESIZED * size:
+        return rgb.resize((width, height), resample).crop((left, top, left + size, top + size))
+    # A 20000 x 1 picture would pass through a gigapixel: only the source of the centre is resized. Pillow
+    # then rounds between its two passes in another order, so this is not for ordinary shapes.
+    across, down = rgb.width / width, rgb.height / height
+    right, bottom = min((left + size) * across, rgb.width), min((top + size) * down, rgb.height)
+    return rgb.resize((size, size), resample, box=(left * across, top * down, right, bottom))
 
 
 def _thumbnail(rgb: Image.Image) -> bytes:
@@ -196,13 +197,15 @@ def _thumbnail(rgb: Image.Image) -> bytes:
     size = (max(1, round(rgb.width * scale)), max(1, round(rgb.height * scale)))
     small = rgb if scale == 1.0 else rgb.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     buffer = BytesIO()
-    # The picture is sRGB by now: an inherited profile would have it converted twice.
-    small.save(buffer, "WEBP", quality=_THUMBNAIL_QUALITY, method=4, icc_profile=b"", exif=b"", xmp=b"")
+    small.save(buffer, "WEBP", quality=_THUMBNAIL_QUALITY, method=4)
     return buffer.getvalue()
 
 
 def _as_seen(image: Image.Image) -> Image.Image:
-    """Colours first, then turned once as the file's orientation says."""
+    """Colours first, then turned once as the file's orientation says.
+
+    The result carries no EXIF and no profile, or whoever saves or turns it next would apply them again.
+    """
     turn = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -213,8 +216,12 @@ def _as_seen(image: Image.Image) -> Image.Image:
         8: Image.Transpose.ROTATE_90,
     }.get(_orientation(image))
     rgb = to_srgb(image)
-    rgb.load()
-    return rgb.transpose(turn) if turn is not None else rgb
+    if turn is not None:
+        rgb = rgb.transpose(turn)
+    rgb.info = {}
+    with contextlib.suppress(Exception):  # unreadable EXIF carries nothing
+        rgb.getexif().clear()
+    return rgb
 
 
 def _orientation(image: Image.Image) -> int:
@@ -239,7 +246,7 @@ def too_many_bytes(size: int, limits: Limits) -> str:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _opened(data: bytes, limits: Limits) -> Iterator[Image.Image]:
     """The decoded file in its own mode; every failure inside becomes an ImageError that says why."""
     if len(data) > limits.max_bytes:
@@ -277,7 +284,7 @@ def _broken(name: str, error: Exception, *, memory_may_be_why: bool) -> BrokenIm
     if "truncated" in reason or "unexpected end" in reason.lower():
         reason = f"the file ends too early ({reason})"
     elif "cannot identify" in reason:
-        reason = "its header is damaged or declares no pixels"
+        reason = "its header is damaged, declares no pixels or a variant not read here"
     remedy = "Fetch or export the file again"
     if memory_may_be_why:
         remedy += ", or if it opens elsewhere, raise SIGHTLINE_IMAGES__MAX_MEMORY_BYTES"

@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TypeVar
 
 from PIL import Image
-from PIL.ExifTags import Base
+from PIL.ExifTags import IFD, Base
 
 from indexer.metadata_blocks import (
     ExifBlock,
@@ -33,6 +33,7 @@ from indexer.metadata_blocks import (
     iptc_bytes,
     legacy_text,
     read_exif,
+    read_exif_directory,
     read_iptc,
     read_xmp,
     windows_text,
@@ -94,10 +95,11 @@ class _Blocks:
 def read_metadata(image: Image.Image) -> Metadata:
     """`image` as opened from a file and loaded (PNG keeps some text after the pixels). Raises nothing."""
     nothing: ExifBlock = {}
-    exif, gps = _tolerated("EXIF", lambda: read_exif(image), (nothing, nothing))
+    main = _tolerated("EXIF", lambda: read_exif(image), nothing)
+    photo = _tolerated("EXIF photo", lambda: read_exif_directory(image, IFD.Exif), nothing)
     blocks = _Blocks(
-        exif,
-        gps,
+        exif={**main, **photo},
+        gps=_tolerated("EXIF GPS", lambda: read_exif_directory(image, IFD.GPSInfo), nothing),
         iptc=_tolerated("IPTC", lambda: read_iptc(iptc_bytes(image)), {}),
         xmp=_tolerated("XMP", lambda: read_xmp(xmp_packet(image)), {}),
     )

@@ -36,10 +36,14 @@ _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
-def read_exif(image: Image.Image) -> tuple[ExifBlock, ExifBlock]:
-    """The tags of the main and EXIF directories together, and those of the GPS directory."""
-    exif = image.getexif()
-    return {**exif, **exif.get_ifd(IFD.Exif)}, dict(exif.get_ifd(IFD.GPSInfo))
+def read_exif(image: Image.Image) -> ExifBlock:
+    """The tags of the main directory."""
+    return dict(image.getexif())
+
+
+def read_exif_directory(image: Image.Image, directory: IFD) -> ExifBlock:
+    """The tags of one of the directories the main one points to."""
+    return dict(image.getexif().get_ifd(directory))
 
 
 def legacy_text(value: object) -> str:
