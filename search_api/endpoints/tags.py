@@ -1,0 +1,27 @@
+"""Which tags there are."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from indexer.catalog import tags as tag_catalog
+from search_api import schemas
+from search_api.dependencies import SessionDep
+from search_api.problems import answers
+
+router = APIRouter(prefix="/v1/tags", tags=["tags"])
+
+
+@router.get("", responses=answers(422, 503))
+def tags(
+    session: SessionDep,
+    prefix: Annotated[str, Query(max_length=100, description="only tags one of whose words starts so")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    unused: Annotated[bool, Query(description="also tags no image shows")] = False,
+) -> schemas.TagsOut:
+    """Tags by falling count: how many images show each, and from which confidence on it is asserted."""
+    rows = tag_catalog.list_counts(session, prefix, limit, offset, used_only=not unused)
+    return schemas.TagsOut(
+        tags=[schemas.TagCountOut(name=r.name, images=r.images, threshold=r.threshold) for r in rows]
+    )

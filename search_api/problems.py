@@ -1,0 +1,92 @@
+"""RFC 9457 problem details: which error answers with what, and how a refusal is written."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from indexer import errors
+
+MEDIA_TYPE = "application/problem+json"
+
+# The nearest class in an error's ancestry decides.
+STATUSES: dict[type[BaseException], tuple[int, str]] = {
+    errors.UnknownTag: (422, "No such tag"),
+    errors.QueryError: (422, "The request cannot be understood"),
+    errors.ImageTooLarge: (413, "The picture is too large"),
+    errors.UnsupportedFormat: (415, "Not an image format read here"),
+    errors.ImageError: (422, "The picture cannot be used"),
+    errors.NotStored: (404, "Not in the store"),
+    errors.NotFound: (404, "Not found"),
+    errors.ServiceUnavailable: (503, "A server does not answer"),
+    errors.ConfigurationError: (500, "Sightline is not set up correctly"),
+    errors.SightlineError: (500, "Sightline cannot answer"),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One refusal: `name` and the `type` made of it are stable, `detail` is for people."""
+
+    status: int
+    name: str
+    title: str
+    detail: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """The JSON object of RFC 9457, with `name` and this kind's own members."""
+        return {
+            "type": f"urn:sightline:problem:{self.name}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "name": self.name,
+            **self.extra,
+        }
+
+    def response(self) -> JSONResponse:
+        """An answer that carries it."""
+        headers = {"Retry-After": "5"} if self.status == 503 else None
+        return JSONResponse(self.body(), self.status, headers, media_type=MEDIA_TYPE)
+
+
+class ProblemOut(BaseModel):
+    """Why a request, or one item of it, was refused (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": True})
+
+    type: str = Field(description="stable identifier of the kind of problem")
+    title: str = Field(description="the kind of problem in words")
+    status: int = Field(description="HTTP status")
+    detail: str = Field(description="what is wrong here and what to do about it")
+    name: str = Field(description="short stable name of the kind of problem", examples=["unknown_tag"])
+
+
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries for the statuses an endpoint may refuse with."""
+    return {
+        status: {
+            "description": "Refused, with the reason",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}},
+        }
+        for status in statuses
+    }
+
+
+def problem_of(error: Exception) -> Problem:
+    """How one of our errors is told."""
+    status, title = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    name = getattr(error, "code", None) or _snake(type(error).__name__)
+    extra: dict[str, object] = {}
+    if isinstance(error, errors.UnknownTag):
+        extra = {"tag": error.name, "suggestions": list(error.suggestions)}
+    elif isinstance(error, errors.ServiceUnavailable):
+        extra = {"service": error.service}
+    return Problem(status, name, title, str(error), extra)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,156 @@
+"""Connections and models one server process holds.
+
+Every part is made on first use and tried again after a failure, so the server answers, and says what
+is missing, while a store is away.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from indexer import predictors
+from indexer.catalog import annotations, connection
+from indexer.decoding import DecodePool
+from indexer.embeddings import EmbeddingStore
+from indexer.errors import ServiceUnavailable, SightlineError
+from indexer.images import Limits
+from indexer.local_stack import Endpoints, endpoints
+from indexer.search import Searcher
+from indexer.settings import Settings
+from indexer.storage import Storage
+from indexer.task_queue import TaskQueue
+
+logger = logging.getLogger(__name__)
+DECODERS = 2
+T = TypeVar("T")
+
+
+class Part(Generic[T]):
+    """A value made on first use; a failure is not remembered."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._value: T | None = None
+
+    def get(self) -> T:
+        """The value, made now if need be; raises what making it raises."""
+        with self._lock:
+            if self._value is None:
+                self._value = self._make()
+            return self._value
+
+    def take(self) -> T | None:
+        """The value if it was made, leaving the part to be made again."""
+        with self._lock:
+            value, self._value = self._value, None
+            return value
+
+
+@dataclass(frozen=True)
+class Services:
+    """One server process's belongings."""
+
+    settings: Settings
+    limits: Limits
+    storage: Storage
+    servers: Part[Endpoints]
+    engine: Part[Engine]
+    embedder: Part[predictors.Embedder]
+    store: Part[EmbeddingStore]
+    pool: DecodePool
+    searcher: Part[Searcher]
+
+    @property
+    def sessions(self) -> sessionmaker[Session]:
+        """Makes sessions on the catalogue. Raises ServiceUnavailable while there is no Postgres."""
+        return connection.sessions(self.engine.get())
+
+    @property
+    def queue(self) -> TaskQueue:
+        """Sends tasks to the workers."""
+        return TaskQueue(self.servers.get().redis_url)
+
+    def start(self) -> None:
+        """Make every part now. A store that is away is left for later; a wrong setting is raised."""
+        self.embedder.get()
+        for part in (self.servers, self.engine, self.searcher):
+            try:
+                part.get()
+            except (ServiceUnavailable, OperationalError) as error:
+                logger.warning("starting without it: %s", error)
+
+    def reconnect(self) -> None:
+        """Look for the servers again on next use: a private one that died is then started anew."""
+        self.servers.take()
+
+    def close(self) -> None:
+        """End connections and decoding processes."""
+        self.pool.close()
+        self.searcher.take()
+        if (store := self.store.take()) is not None:
+            store.close()
+        if (engine := self.engine.take()) is not None:
+            engine.dispose()
+
+
+def open_services(settings: Settings) -> Services:
+    """Everything the endpoints need, not yet connected.
+
+    Raises:
+        ConfigurationError: the store of originals and thumbnails cannot be used.
+    """
+    limits = Limits(**settings.images.model_dump())
+    servers = Part(lambda: endpoints(settings))
+    engine = Part(lambda: _connect(servers.get().postgres_url))
+    embedder = Part(
+        lambda: predictors.load_embedder(settings.embedder, predictors.resolve_device(settings.device))
+    )
+    store = Part(lambda: _open_store(settings, servers.get().milvus_url, engine.get(), embedder.get()))
+    storage, pool = Storage(settings.storage), DecodePool(DECODERS, limits)
+    searcher = Part(lambda: _searcher(engine.get(), embedder.get(), store.get(), limits, pool))
+    return Services(settings, limits, storage, servers, engine, embedder, store, pool, searcher)
+
+
+def _connect(url: str) -> Engine:
+    engine = connection.connect(url)
+    try:
+        if not connection.is_current(engine):
+            connection.migrate(url)
+    except OperationalError as error:
+        engine.dispose()
+        raise ServiceUnavailable("postgres", f"Postgres does not answer: {error.orig}") from error
+    return engine
+
+
+def _open_store(
+    settings: Settings, url: str, engine: Engine, embedder: predictors.Embedder
+) -> EmbeddingStore:
+    return EmbeddingStore(
+        url,
+        token=settings.milvus_token.get_secret_value() if settings.milvus_token else None,
+        dimension=embedder.dimension,
+        model=embedder.identity,
+        write_lock=connection.milvus_write_lock(engine),
+    )
+
+
+def _searcher(
+    engine: Engine, embedder: predictors.Embedder, store: EmbeddingStore, limits: Limits, pool: DecodePool
+) -> Searcher:
+    store.ensure()
+    identity = embedder.identity
+    with connection.sessions(engine).begin() as session:
+        embedder_id = annotations.annotator_id(session, identity.kind, identity.name, identity.version)
+    return Searcher(store, embedder, embedder_id, limits, pool)
+
+
+def reason(error: Exception) -> str:
+    """What to tell of a failure: our own words, or its kind only."""
+    return str(error) if isinstance(error, SightlineError) else type(error).__name__
