@@ -4,9 +4,7 @@ Written by strangers, so sizes are bounded and XML entities refused; still, call
 """
 
 import re
-import struct
 from collections.abc import Iterator
-from typing import Any
 from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
@@ -33,6 +31,12 @@ _PREFIXES = {
     "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/": "Iptc4xmpCore",
 }
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_UTF16_STARTS = (
+    (b"<\x00", "utf-16-le"),
+    (b"\x00<", "utf-16-be"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
@@ -79,12 +83,10 @@ def iptc_bytes(image: Image.Image) -> bytes:
     if isinstance(profile, str):
         data = bytes.fromhex("".join(profile[: 2 * _MAX_IPTC_BYTES].split("\n")[3:]))
         return data[data.index(bytes([_IPTC_MARK])) :]
-    tags: Any = getattr(image, "tag_v2", None)
-    value = tags.get(_TIFF_IPTC) if tags is not None else None
-    if isinstance(value, tuple):  # declared as 32-bit numbers by everyone but the standard
-        order = "<" if tags.prefix == b"II" else ">"
-        return struct.pack(f"{order}{len(value)}L", *value)
-    return value if isinstance(value, bytes) else b""
+    # The raw bytes, as Pillow's own IPTC reader takes them: nearly everyone declares this tag as 32-bit
+    # numbers, of which the public interface shows the first only.
+    raw = getattr(getattr(image, "tag_v2", None), "_tagdata", {}).get(_TIFF_IPTC, b"")
+    return raw if isinstance(raw, bytes) else b""
 
 
 def read_iptc(data: bytes) -> IptcBlock:
@@ -115,21 +117,24 @@ def _iptc_sets(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
 
 
 def xmp_packet(image: Image.Image) -> bytes:
-    """The XMP packet as bytes; empty where there is none or it is absurdly long."""
+    """The XMP packet as found; empty where there is none or it is absurdly long."""
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
     if isinstance(packet, str):
-        # The declaration, if any, names the encoding it had before it became a string.
-        packet = re.sub(r"^\s*<\?xml[^>]*\?>", "", packet).encode("utf-8", "surrogatepass")
-    return bytes(packet).strip(b"\x00 \r\n\t") if len(packet) <= _MAX_XMP_BYTES else b""
+        packet = packet.encode("utf-8", "surrogatepass")
+    return bytes(packet) if len(packet) <= _MAX_XMP_BYTES else b""
 
 
 def read_xmp(packet: bytes) -> XmpBlock:
-    """XMP packet -> texts by prefixed property name; of language alternatives the default comes first."""
-    if not packet:
+    """XMP packet -> texts by prefixed property name; of language alternatives the default comes first.
+
+    UTF-8 or UTF-16, as the specification allows; padding and a declaration of another encoding are ignored.
+    """
+    encoding = next((name for mark, name in _UTF16_STARTS if packet.startswith(mark)), "utf-8-sig")
+    text = packet.decode(encoding, "replace").strip("\ufeff\x00 \r\n\t")
+    text = re.sub(r"^<\?xml[^>]*\?>", "", text)
+    if not text:
         return {}
-    if b"<\x00" in packet[:64] and not packet.startswith((b"\xff\xfe", b"\xfe\xff")):
-        packet = packet.decode("utf-16-le", "ignore").encode()
-    root = ElementTree.fromstring(packet, forbid_dtd=True)
+    root = ElementTree.fromstring(text, forbid_dtd=True)
     block: XmpBlock = {}
     for description in root.iter(f"{_RDF}Description"):
         for name, text in description.attrib.items():
