@@ -61,9 +61,12 @@ class Ram(nn.Module):
         scores = self.reweight_scale.exp() * torch.einsum("bc,tdc->tbd", direction, described)
         return torch.bmm(scores.softmax(-1), described).transpose(0, 1)
 
-    def logits(self, image_tokens: Tensor) -> Tensor:
-        """(B, 1 + L, projection) tokens -> (B, tags)."""
+    def logits(self, image_tokens: Tensor, tags: Tensor | None = None) -> Tensor:
+        """(B, 1 + L, projection) tokens -> (B, tags); only of the tag numbers `tags`, where given: the queries do
+        not see each other, so any subset gets the same answers."""
         queries = self.label_queries(image_tokens)
+        if tags is not None:
+            queries = queries[:, tags]
         answers = self.tagging_head(queries.expand(len(image_tokens), -1, -1), image_tokens)
         scores: Tensor = self.fc(answers)[..., 0]
         return scores

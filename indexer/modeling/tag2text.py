@@ -34,9 +34,9 @@ class TagClassifier(nn.Module):
         self.W = nn.Parameter(torch.zeros(1, tags, hidden))
         self.b = nn.Parameter(torch.zeros(1, tags))
 
-    def forward(self, answers: Tensor) -> Tensor:
-        """(B, tags, hidden) -> (B, tags)."""
-        return (self.W * answers).sum(-1) + self.b
+    def forward(self, answers: Tensor, tags: Tensor | slice) -> Tensor:
+        """(B, chosen tags, hidden) -> (B, chosen tags)."""
+        return (self.W[:, tags] * answers).sum(-1) + self.b[:, tags]
 
 
 class Tag2Text(nn.Module):
@@ -64,10 +64,11 @@ class Tag2Text(nn.Module):
             layer.crossattention.output = head.crossattention.output
             layer.intermediate, layer.output = head.intermediate, head.output
 
-    def tag_logits(self, image_tokens: Tensor) -> Tensor:
-        """(B, 1 + L, C) tokens -> (B, tags)."""
-        queries = self.label_embed.weight.expand(len(image_tokens), -1, -1)
-        logits: Tensor = self.fc(self.tagging_head(queries, image_tokens))
+    def tag_logits(self, image_tokens: Tensor, tags: Tensor | None = None) -> Tensor:
+        """(B, 1 + L, C) tokens -> (B, tags), or only of the tag numbers `tags`: queries do not see each other."""
+        chosen = slice(None) if tags is None else tags
+        queries = self.label_embed.weight[chosen].expand(len(image_tokens), -1, -1)
+        logits: Tensor = self.fc(self.tagging_head(queries, image_tokens), chosen)
         return logits
 
     def encode_tags(self, ids: Tensor, attention_mask: Tensor, image_tokens: Tensor) -> Tensor:

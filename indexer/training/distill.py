@@ -80,6 +80,11 @@ class Labels:
             self.targets[row, [numbers[tag] for tag in positives if tag in numbers]] = 1
             self.captions.append([self._bag(text) for text in photo.captions])
 
+    def of(self, photos: np.ndarray, tags: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T) targets and which of them are known, of these photo and tag numbers."""
+        rows = torch.from_numpy(photos)[:, None]
+        return self.targets[rows, tags], self.known[rows, tags]
+
     def _bag(self, text: str) -> list[int]:
         return [self.words[word] for word in words_of(text) if word in self.words] or [0]
 
