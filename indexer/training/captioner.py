@@ -19,6 +19,7 @@ from indexer.training.export import tag2text_config
 from indexer.training.features import Features
 from indexer.training.loop import Average, Schedule, optimizer_for, take_step
 from indexer.training.losses import asymmetric
+from indexer.training.tagger import some_tags
 from indexer.training.text import TagParser
 
 IGNORED = -100
@@ -30,8 +31,9 @@ class CaptionerSettings:
     """Everything that decides the outcome besides data and backbone."""
 
     seed: int = 0
-    text_steps: int = 1000
-    steps: int = 1500
+    text_steps: int = 420
+    steps: int = 600
+    asked: int = 96
     images: int = 48
     captions: int = 3
     rate: float = 1.5e-3
@@ -39,7 +41,7 @@ class CaptionerSettings:
     smoothing: float = 0.1
     drop_tag: float = 0.25
     add_tag: float = 0.3
-    tag_weight: float = 0.05
+    tag_weight: float = 0.1
     average: float = 0.995
     length: int = 24
 
@@ -189,8 +191,7 @@ class CaptionerRun:
         return self.network.eval()
 
     def _tag_loss(self, features: Features, labels: Labels, chosen: np.ndarray) -> Tensor:
-        photos = self._rng.choice(chosen, self._settings.images // 2, replace=False)
-        logits = self.network.tag_logits(features.pick(photos, self._rng))
-        return self._settings.tag_weight * asymmetric(
-            logits, labels.targets[photos], labels.known[photos], 2.0
-        )
+        photos = self._rng.choice(chosen, self._settings.images, replace=False)
+        asked = some_tags(labels, self._settings.asked, self._rng)
+        logits = self.network.tag_logits(features.pick(photos, self._rng), asked)
+        return self._settings.tag_weight * asymmetric(logits, *labels.of(photos, asked), gamma_neg=2.0)

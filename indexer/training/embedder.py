@@ -23,12 +23,11 @@ class EmbedderSettings:
     """Everything that decides the outcome besides data and backbone."""
 
     seed: int = 0
-    text_steps: int = 500
-    steps: int = 900
+    text_steps: int = 250
+    steps: int = 450
     batch: int = 256
     rate: float = 1e-3
     weight_decay: float = 0.1
-    text_weight: float = 0.25
     average: float = 0.99
     max_scale: float = 3.4
 
@@ -92,13 +91,11 @@ class EmbedderRun:
 
     def _image_loss(self, features: Features, captions: Captions, chosen: np.ndarray) -> Tensor:
         photos = self._rng.choice(chosen, self._settings.batch, replace=False)
-        texts = captions.sample(photos, self._rng, 2)
+        ids, mask = captions.sample(photos, self._rng)[0]
         with torch.autocast("cpu", torch.bfloat16):
             images = self.network.embed_tokens(features.pick(photos, self._rng))
-            embedded = [self.network.encode_text(*batch) for batch in texts]
-        groups = torch.from_numpy(photos)
-        pairs = [contrastive(images, text, self._scale(), groups) for text in embedded]
-        return (pairs[0] + pairs[1]) / 2
+            texts = self.network.encode_text(ids, mask)
+        return contrastive(images, texts, self._scale(), torch.from_numpy(photos))
 
     def _scale(self) -> Tensor:
         return self.network.logit_scale.clamp(max=self._settings.max_scale)
@@ -121,15 +118,8 @@ class EmbedderRun:
         """Captions of one photo together, of others apart."""
         self._train("text", self._settings.text_steps, self._settings.rate, lambda: self._text_loss(captions))
 
-    def train_pairs(
-        self, features: Features, captions: Captions, chosen: np.ndarray, more: Captions
-    ) -> DualEncoder:
-        """Photos and their captions; `captions` is indexed like `features`, `more` keeps the text tower broad."""
-
-        def loss() -> Tensor:
-            return self._image_loss(
-                features, captions, chosen
-            ) + self._settings.text_weight * self._text_loss(more)
-
-        self._train("pairs", self._settings.steps, self._settings.rate, loss)
+    def train_pairs(self, features: Features, captions: Captions, chosen: np.ndarray) -> DualEncoder:
+        """Photos and their captions; `captions` is indexed like `features`."""
+        steps, rate = self._settings.steps, self._settings.rate
+        self._train("pairs", steps, rate, lambda: self._image_loss(features, captions, chosen))
         return self.network.eval()

@@ -230,8 +230,7 @@ class Training:
         length = run.network.config.text_tokens
         captions = Captions(self.captions, self.tokenizer, length)
         described = np.array([photo for photo in self.chosen if self.captions[photo]])
-        more = Captions(self.language, self.tokenizer, length)
-        network = run.train_pairs(self.features, captions, described, more)
+        network = run.train_pairs(self.features, captions, described)
         spec = spec_for(
             "embedder", "dual_encoder", network.config, tokenizer=TOKENS_FILE, training=self._record()
         )
