@@ -22,6 +22,7 @@ from indexer.images import DecodedImage, InputSpec, Limits, decode, too_many_byt
 # such as `storage.StoredOriginal`.
 Source = bytes | str | os.PathLike[str] | Callable[[], bytes]
 
+READY, BEGUN = "ready", "begun"
 OUT_OF_MEMORY_STATUS = 77
 _PR_SET_PDEATHSIG = 1
 # A child that has kept this share of its allowance after a file makes room by leaving.
@@ -46,13 +47,14 @@ def serve(descriptor: int, parent: int) -> None:
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     warnings.simplefilter("ignore")  # Pillow's remarks on strangers' files; what matters is an ImageError
     allowance = _bound_memory(limits.max_memory_bytes)
-    connection.send("ready")
+    connection.send(READY)
     with contextlib.suppress(EOFError, OSError):
         while True:
             try:
                 source, specs = connection.recv()
             except MemoryError:
                 os._exit(OUT_OF_MEMORY_STATUS)
+            connection.send(BEGUN)
             # No handler: the kernel ends the process, whatever code it is in.
             signal.setitimer(signal.ITIMER_REAL, limits.timeout_s)
             answer = _answer(source, specs, limits)

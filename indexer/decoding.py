@@ -15,14 +15,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from indexer.decode_child import OUT_OF_MEMORY_STATUS, Source, out_of_memory
+from indexer.decode_child import BEGUN, OUT_OF_MEMORY_STATUS, READY, Source, out_of_memory
 from indexer.errors import DecodeCrash, DecodeTimeout, ImageError, ServiceUnavailable
 from indexer.images import DecodedImage, InputSpec, Limits
 
@@ -71,31 +71,34 @@ class DecodePool:
         self.close()
 
     def close(self) -> None:
-        """Ends every child; files in progress are answered with DecodeCrash."""
+        """Ends every child; whoever waits for a file in progress gets ServiceUnavailable."""
         for child in self._children:
             child.close()
         self._threads.shutdown(cancel_futures=True)
+        for child in self._children:
+            child.end()
 
     def decode(self, source: Source, specs: Sequence[InputSpec]) -> DecodedImage:
         """One file; waits for a child. Raises ImageError."""
-        answer = self._threads.submit(self._answer, source, tuple(specs)).result()
+        answer = self._submit(source, tuple(specs)).result()
         if isinstance(answer, ImageError):
             raise answer
         return answer
 
     def decode_all(
         self, sources: Iterable[tuple[K, Source]], specs: Sequence[InputSpec]
-    ) -> Iterator[tuple[K, Answer]]:
+    ) -> Generator[tuple[K, Answer], None, None]:
         """Each key with its decoded image or the error that names why not, as they complete.
 
         At most three files per worker are in flight or waiting to be fetched, so a slow consumer holds
-        little memory; decoding goes on while the consumer works.
+        little memory; decoding goes on while the consumer works. Raises ServiceUnavailable if children
+        cannot be started or the pool is closed meanwhile.
         """
         wanted = tuple(specs)
         pending: dict[Future[Answer], K] = {}
         try:
             for key, source in sources:
-                pending[self._threads.submit(self._answer, source, wanted)] = key
+                pending[self._submit(source, wanted)] = key
                 if len(pending) >= self._in_flight:
                     yield from _completed(pending)
             while pending:
@@ -103,6 +106,12 @@ class DecodePool:
         finally:
             for future in pending:  # the consumer left early
                 future.cancel()
+
+    def _submit(self, source: Source, specs: tuple[InputSpec, ...]) -> Future[Answer]:
+        try:
+            return self._threads.submit(self._answer, source, specs)
+        except RuntimeError:
+            raise _closed() from None
 
     def _answer(self, source: Source, specs: tuple[InputSpec, ...]) -> Answer:
         child = self._idle.get()
@@ -115,7 +124,13 @@ class DecodePool:
 def _completed(pending: dict[Future[Answer], K]) -> Iterator[tuple[K, Answer]]:
     """Waits for at least one of `pending`, then removes and yields all that are done."""
     for future in wait(pending, return_when=FIRST_COMPLETED).done:
+        if future.cancelled():
+            raise _closed()
         yield pending.pop(future), future.result()
+
+
+def _closed() -> ServiceUnavailable:
+    return ServiceUnavailable("decoder", "The decoding pool is closed.")
 
 
 class _Child:
@@ -128,31 +143,41 @@ class _Child:
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._last_status = 0
         self._closed = False
         self._starting = threading.Lock()
 
     def ask(self, source: Source, specs: tuple[InputSpec, ...]) -> Answer:
         """Raises ServiceUnavailable if no child can be started or the pool is closing."""
-        try:
-            connection = self._running()
-            connection.send((source, specs))
-        except OSError:
-            # Dead since its last file, or by receiving this one: a fresh child tells which.
-            self._end()
-            connection = self._running()
-            with contextlib.suppress(OSError):
-                connection.send((source, specs))
+        connection = self._hand_over((source, specs))
+        if connection is None:
+            return self._obituary()
         try:
             if not connection.poll(self._limits.timeout_s + _GRACE_S):
-                self._end()
+                self.end()
                 return DecodeTimeout(_too_slow(self._limits))
             answer, leaving = connection.recv()
         except (EOFError, OSError):
+            self.end()
             return self._obituary()
         if leaving:
-            self._end()
+            self.end()
         assert isinstance(answer, DecodedImage | ImageError)
         return answer
+
+    def _hand_over(self, request: tuple[Source, tuple[InputSpec, ...]]) -> Connection | None:
+        """The socket of a child that has begun on `request`; None if two in a row died of receiving it.
+
+        One alone may have died while idle, which says nothing about this file.
+        """
+        for _ in range(2):
+            connection = self._running()
+            with contextlib.suppress(EOFError, OSError):
+                connection.send(request)
+                if connection.poll(_START_S) and connection.recv() == BEGUN:
+                    return connection
+            self.end()
+        return None
 
     def close(self) -> None:
         """Ends the process; whoever is asking gets ServiceUnavailable."""
@@ -164,7 +189,7 @@ class _Child:
     def _running(self) -> Connection:
         """The socket of a child that is ready, starting one where there is none."""
         if self._process is not None and self._process.poll() is not None:
-            self._end()
+            self.end()
         if self._connection is None:
             self._connection = self._start()
         return self._connection
@@ -187,23 +212,26 @@ class _Child:
         connection = Connection(ours.detach())
         try:
             connection.send((self._limits, logging.getLogger("indexer").getEffectiveLevel()))
-            if connection.poll(_START_S) and connection.recv() == "ready":
+            if connection.poll(_START_S) and connection.recv() == READY:
                 return connection
         except (EOFError, OSError) as error:
             logger.debug("decoding process ended while starting: %r", error)
         connection.close()
-        self._end()
+        self.end()
         raise self._not_starting()
 
     def _not_starting(self) -> ServiceUnavailable:
-        reason = "is closed" if self._closed else "cannot start its processes; see the log for what they say"
-        return ServiceUnavailable("decoder", f"The decoding pool {reason}.")
+        if self._closed:
+            return _closed()
+        return ServiceUnavailable(
+            "decoder", "The decoding processes do not start; what they print to the error stream says why."
+        )
 
     def _obituary(self) -> ImageError:
         """What the way the child died says about its file."""
-        status = self._end()
         if self._closed:
             raise self._not_starting()
+        status = self._last_status
         if status == -signal.SIGALRM:
             return DecodeTimeout(_too_slow(self._limits))
         if status == OUT_OF_MEMORY_STATUS:
@@ -217,21 +245,20 @@ class _Child:
             f"The decoder {cause} ({name}) on this file. Open it in an editor and export it again."
         )
 
-    def _end(self) -> int:
-        """Kills what may be left of the child and returns its exit status."""
+    def end(self) -> None:
+        """Kills what may be left of the process, and keeps its exit status."""
         process, connection = self._process, self._connection
         self._process = self._connection = None
         if connection is not None:
             connection.close()
         if process is None:
-            return 0
-        if process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.5)  # it may be on its way out with a status worth knowing
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)  # it may be on its way out with a status worth knowing
         process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(5)  # stuck in the kernel on a dead drive: not waited for
-        return process.returncode or 0
+        self._last_status = process.returncode or 0
 
 
 def _too_slow(limits: Limits) -> str:
