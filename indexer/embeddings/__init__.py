@@ -10,6 +10,7 @@ Milvus Lite gets a FLAT index, which is exact, also under a filter. A Milvus ser
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -19,24 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.embeddings.connection import MilvusConnection, Refused
-from indexer.errors import ConfigurationError, QueryError, SightlineError
+from indexer.embeddings.vectors import InvalidEmbedding, Vectors, checked
+from indexer.errors import ConfigurationError, QueryError
+
+__all__ = ["MAX_LIMIT", "Channel", "EmbeddingStore", "InvalidEmbedding", "ModelVersion", "Vectors"]
 
 Channel = Literal["images", "captions"]
-Vectors = NDArray[np.float32]
 
 MAX_LIMIT = 16_384  # Milvus's own bound on what one search returns
 WITHIN_CHUNK = 50_000  # ids in one expression: each costs less the more there are; this is half a megabyte
 WRITE_CHUNK = 1_000  # rows in one request; also the most that Lite holds unflushed, where searches are slow
 OVERFETCH_FROM = 16_384  # ids from which an unfiltered search, filtered here, is tried first on a FLAT index
-NORM_TOLERANCE = 1e-3
 _HNSW_BUILD = {"M": 16, "efConstruction": 200}
 _MIN_EF = 256
+_RACE_S = 2.0
 _PAGE = 2_000  # rows, or ids with their vectors (4 MB at 512 dimensions), fetched at once
 _OUTPUT: dict[Channel, list[str]] = {"images": ["id"], "captions": ["id", "image_id"]}
-
-
-class InvalidEmbedding(SightlineError, ValueError):
-    """Vectors of the wrong shape, not finite, or not of unit length."""
 
 
 class ModelVersion(Protocol):
@@ -356,9 +355,12 @@ class EmbeddingStore:
     def _tolerating_a_race(make: Callable[[], object], exists: Callable[[], object]) -> None:
         try:
             make()
-        except Refused:
-            if not exists():
-                raise
+        except Refused:  # Lite refuses the loser a moment before the winner's work can be seen
+            deadline = time.monotonic() + _RACE_S
+            while not exists():
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def _index_type(self) -> str:
         if self._index is None:
@@ -366,20 +368,7 @@ class EmbeddingStore:
         return self._index
 
     def _checked(self, vectors: Vectors, rows: int) -> Vectors:
-        if np.shape(vectors) != (rows, self._dimension):
-            raise InvalidEmbedding(
-                f"Expected embeddings of shape ({rows}, {self._dimension}) for {rows} ids, got "
-                f"{np.shape(vectors)}: one row an id, as the embedder {self._model.name} gives them."
-            )
-        checked = np.ascontiguousarray(vectors, dtype=np.float32)
-        norms = np.linalg.norm(checked, axis=1)
-        wrong = np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE))  # so that NaN is wrong too
-        if len(wrong):
-            raise InvalidEmbedding(
-                f"Embedding {wrong[0]} has length {norms[wrong[0]]:.4g}, not 1 (within {NORM_TOLERANCE}); so "
-                f"have {len(wrong)} of {rows}. L2-normalise vectors before storing or searching."
-            )
-        return checked
+        return checked(vectors, (rows, self._dimension), self._model.name)
 
 
 def _image_field(channel: Channel) -> str:

@@ -147,7 +147,9 @@ def stop(home: Path) -> list[str]:
     if not (home / "run").is_dir():
         return []
     servers_of_home = [process(home) for process, _ in _SERVICES.values()]
-    return _stop_all(_others(home)) + _stop_all(servers_of_home)
+    stopped = _stop_all(_others(home)) + _stop_all(servers_of_home)
+    homes.remove_sockets(home)
+    return stopped
 
 
 def _others(home: Path) -> list[ManagedProcess]:

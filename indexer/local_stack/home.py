@@ -14,7 +14,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -145,6 +145,14 @@ def socket_directory(home: Path) -> Path:
         return known
     with lock(home, "sockets"):
         return _recorded_directory(record, home) or _new_directory(record, home)
+
+
+def remove_sockets(home: Path) -> None:
+    """Remove a socket folder outside `home`, if every server that had a socket in it is stopped."""
+    folder = _recorded_directory(home / "run" / "sockets.json", home)
+    if folder is not None:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _new_directory(record: Path, home: Path) -> Path:

@@ -40,6 +40,8 @@ def main(data: str, socket: str) -> None:
         server.stop(grace=DRAIN_S).wait()
     finally:
         database.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(socket)  # noqa: PTH108
     print("Closed", flush=True)  # noqa: T201
 
 

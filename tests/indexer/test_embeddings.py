@@ -1,0 +1,370 @@
+"""Embeddings in a real Milvus Lite: exact under any filter, and unmoved by restarts."""
+
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer import embeddings, local_stack
+from indexer.embeddings import EmbeddingStore, InvalidEmbedding
+from indexer.errors import ConfigurationError, QueryError, ServiceUnavailable
+from indexer.local_stack.identity import start_mark
+from indexer.settings import Settings
+
+DIMENSION = 16
+IMAGES = 300
+CAPTIONS_EACH = 3
+
+
+@dataclass(frozen=True)
+class Model:
+    """Names a model that nobody needs to run."""
+
+    version: str
+    name: str = "test"
+
+
+def unit(rows: int, seed: int = 0, dimension: int = DIMENSION) -> embeddings.Vectors:
+    """Random directions, (rows, dimension) float32 of unit length."""
+    drawn = np.random.default_rng(seed).standard_normal((rows, dimension)).astype(np.float32)
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def open_store(url: str, **options: Any) -> EmbeddingStore:
+    """A store of its own collections."""
+    options = {"dimension": DIMENSION, "model": Model(uuid.uuid4().hex[:12])} | options
+    return EmbeddingStore(url, **options)
+
+
+@pytest.fixture
+def store(stack: local_stack.Endpoints) -> Iterator[EmbeddingStore]:
+    """An empty store."""
+    opened = open_store(stack.milvus_url)
+    opened.ensure()
+    yield opened
+    opened.close()
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A store whose every vector is known: image i has captions 3i, 3i+1, 3i+2."""
+
+    store: EmbeddingStore
+    images: embeddings.Vectors
+    captions: embeddings.Vectors
+
+
+@pytest.fixture(scope="module")
+def filled(stack: local_stack.Endpoints) -> Iterator[Filled]:
+    """300 images with 900 captions."""
+    with fill(open_store(stack.milvus_url)) as content:
+        yield content
+
+
+@contextmanager
+def fill(store: EmbeddingStore) -> Iterator[Filled]:
+    """`store` with 300 images and 900 captions."""
+    content = Filled(store, unit(IMAGES), unit(IMAGES * CAPTIONS_EACH, seed=1))
+    store.ensure()
+    store.upsert_images(range(IMAGES), content.images)
+    of_image = [caption // CAPTIONS_EACH for caption in range(IMAGES * CAPTIONS_EACH)]
+    store.upsert_captions(range(len(of_image)), of_image, content.captions)
+    yield content
+    store.close()
+
+
+def exact(
+    vectors: embeddings.Vectors, query: embeddings.Vectors, keep: Sequence[int], limit: int
+) -> list[int]:
+    """Row numbers of the nearest among `keep`, by numpy."""
+    scores = vectors @ query
+    return sorted(keep, key=lambda row: (-scores[row], row))[:limit]
+
+
+def captions_of(images: Sequence[int]) -> list[int]:
+    return [CAPTIONS_EACH * image + nth for image in images for nth in range(CAPTIONS_EACH)]
+
+
+def test_nearest_images_come_first_with_their_cosine(filled: Filled) -> None:
+    """Plain Python numbers, equal to numpy's inner products."""
+    query = unit(1, seed=2)[0]
+    hits = filled.store.search_images(query, 10)
+    assert [image for image, _ in hits] == exact(filled.images, query, range(IMAGES), 10)
+    assert [score for _, score in hits] == pytest.approx(
+        [float(filled.images[i] @ query) for i, _ in hits], abs=1e-5
+    )
+    assert {(type(image), type(score)) for image, score in hits} == {(int, float)}
+
+
+def test_captions_lead_to_their_images(filled: Filled) -> None:
+    """Several captions of an image are separate hits, each naming the image."""
+    query = filled.captions[31]
+    hits = filled.store.search_captions(query, 5)
+    assert hits[0][:2] == (31, 10)
+    assert [caption for caption, _, _ in hits] == exact(
+        filled.captions, query, range(len(filled.captions)), 5
+    )
+    assert all(image == caption // CAPTIONS_EACH for caption, image, _ in hits)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    within=st.sets(st.integers(0, IMAGES + 20), max_size=IMAGES),
+    limit=st.integers(1, 50),
+    seed=st.integers(0, 1000),
+)
+def test_a_filter_never_loses_a_hit(filled: Filled, within: set[int], limit: int, seed: int) -> None:
+    """Whatever ids are allowed, known or not, both channels answer exactly as numpy does."""
+    query = unit(1, seed)[0]
+    known = sorted(image for image in within if image < IMAGES)
+    images = filled.store.search_images(query, limit, list(within))
+    assert [image for image, _ in images] == exact(filled.images, query, known, limit)
+    captions = filled.store.search_captions(query, limit, list(within))
+    assert [caption for caption, _, _ in captions] == exact(filled.captions, query, captions_of(known), limit)
+
+
+def test_a_filter_in_many_chunks_is_exact(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More ids than one expression holds, some twice: results are merged, no hit is lost or doubled."""
+    monkeypatch.setattr(embeddings, "WITHIN_CHUNK", 37)
+    query = unit(1, seed=3)[0]
+    within = [*range(0, IMAGES, 2), *range(0, IMAGES, 4)]
+    hits = filled.store.search_captions(query, 40, within)
+    assert [caption for caption, _, _ in hits] == exact(
+        filled.captions, query, captions_of(range(0, IMAGES, 2)), 40
+    )
+
+
+@pytest.mark.parametrize("every", [2, 100])
+def test_a_wide_filter_is_exact_by_either_road(
+    stack: local_stack.Endpoints, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """Many ids: the best of all, filtered afterwards, do when enough pass; when they do not, ids are sent."""
+    monkeypatch.setattr(embeddings, "OVERFETCH_FROM", 1)
+    vectors, query = unit(4_000), unit(1, seed=4)[0]
+    store = open_store(stack.milvus_url)
+    store.ensure()
+    store.upsert_images(range(len(vectors)), vectors)
+    within = range(0, len(vectors), every)
+    hits = store.search_images(query, 30, within)
+    assert [image for image, _ in hits] == exact(vectors, query, within, 30)
+    store.close()
+
+
+def test_an_approximate_index_loses_nothing_under_a_filter(stack: local_stack.Endpoints) -> None:
+    """HNSW drops hits that a filter leaves; those are found by scoring what the filter allows."""
+    with fill(open_store(stack.milvus_url, index="HNSW")) as content:
+        query = unit(1, seed=5)[0]
+        within = list(range(0, IMAGES, 30))
+        assert [i for i, _ in content.store.search_images(query, 10, within)] == exact(
+            content.images, query, within, 10
+        )
+        captions = content.store.search_captions(query, 30, within)
+        assert [c for c, _, _ in captions] == exact(content.captions, query, captions_of(within), 30)
+
+
+def test_nothing_allowed_means_no_hits(store: EmbeddingStore) -> None:
+    """An empty filter is not an absent one."""
+    store.upsert_images([1], unit(1))
+    assert store.search_images(unit(1)[0], 5, []) == []
+    assert store.search_images(unit(1)[0], 5, None) != []
+    assert store.search_captions(unit(1)[0], 5, None) == []
+
+
+@pytest.mark.parametrize("limit", [0, -1, embeddings.MAX_LIMIT + 1])
+def test_a_limit_out_of_range_is_refused(filled: Filled, limit: int) -> None:
+    """Milvus returns at most 16,384 rows; a quietly shortened answer would look complete."""
+    with pytest.raises(QueryError, match=r"16384"):
+        filled.store.search_images(unit(1)[0], limit)
+
+
+def test_a_second_upsert_replaces(store: EmbeddingStore) -> None:
+    """Of one id there is one row, the last given, within a batch as across batches."""
+    first, second, third = unit(3)
+    store.upsert_images([7, 8, 7], np.stack([first, first, second]))
+    assert store.search_images(second, 1) == [(7, pytest.approx(1, abs=1e-5))]
+    store.upsert_images([7], third[None])
+    assert sorted(store.image_ids()) == [7, 8]
+    assert store.search_images(third, 1)[0][0] == 7
+    store.upsert_captions([1, 1], [7, 8], np.stack([first, second]))
+    assert list(store.caption_ids()) == [(1, 8)]
+
+
+def test_deleting_images_takes_their_captions_along(store: EmbeddingStore) -> None:
+    """Both collections forget; ids that are not there do not matter."""
+    store.upsert_images([1, 2, 3], unit(3))
+    store.upsert_captions([10, 11, 20, 30], [1, 1, 2, 3], unit(4))
+    store.delete_images([1, 3, 99])
+    assert list(store.image_ids()) == [2]
+    assert list(store.caption_ids()) == [(20, 2)]
+    store.delete_captions([20, 99])
+    assert (store.count("images"), store.count("captions")) == (1, 0)
+
+
+def test_every_id_is_listed_once_however_many(stack: local_stack.Endpoints) -> None:
+    """Past the bound on one answer, in bounded memory, flushed or not."""
+    store = open_store(stack.milvus_url, dimension=2)
+    store.ensure()
+    rows = embeddings.MAX_LIMIT + 700
+    store.upsert_images(range(rows), np.repeat(unit(1, dimension=2), rows, axis=0))
+    assert sorted(store.image_ids()) == list(range(rows))
+    assert store.count("images") == rows
+
+
+@pytest.mark.parametrize(
+    ("vectors", "complaint"),
+    [
+        (unit(1), "shape"),
+        (unit(2, dimension=DIMENSION + 1), "shape"),
+        (unit(2)[0], "shape"),
+        (2 * unit(2), "length 2"),
+        (np.full((2, DIMENSION), np.nan, np.float32), "length nan"),
+        (np.zeros((2, DIMENSION), np.float32), "length 0"),
+    ],
+)
+def test_unfit_vectors_are_refused_at_the_edge(
+    store: EmbeddingStore, vectors: embeddings.Vectors, complaint: str
+) -> None:
+    """Wrong shape, not finite, not of unit length: named before Milvus sees them, and nothing is stored."""
+    with pytest.raises(InvalidEmbedding, match=complaint):
+        store.upsert_images([1, 2], vectors)
+    assert store.count("images") == 0
+
+
+def test_a_query_is_checked_too(store: EmbeddingStore) -> None:
+    """A query of another model's length is a mistake of the caller's, not of Milvus's."""
+    with pytest.raises(InvalidEmbedding):
+        store.search_images(unit(1, dimension=8)[0], 5)
+
+
+def test_models_keep_apart_and_the_alias_moves_only_when_told(stack: local_stack.Endpoints) -> None:
+    """A second model gets collections of its own; the first stays in effect until the second is activated."""
+    old, new = open_store(stack.milvus_url), open_store(stack.milvus_url, dimension=8)
+    old.ensure()
+    old.activate()
+    old.upsert_images([1], unit(1))
+    new.ensure()
+    new.ensure()
+    version = old.collection("images").removeprefix("images_")
+    assert new.active_version() == version
+    assert list(new.image_ids()) == []
+    new.activate()
+    assert old.active_version() == new.collection("images").removeprefix("images_")
+    assert list(old.image_ids()) == [1]
+
+
+def test_a_collection_of_another_length_is_refused(stack: local_stack.Endpoints) -> None:
+    """Same version, other dimension: said at `ensure`, naming both lengths."""
+    model = Model(uuid.uuid4().hex[:12])
+    open_store(stack.milvus_url, model=model).ensure()
+    with pytest.raises(ConfigurationError, match=r"length 16.*gives 8"):
+        open_store(stack.milvus_url, model=model, dimension=8).ensure()
+
+
+def test_several_may_race_to_create(stack: local_stack.Endpoints) -> None:
+    """Each over a connection of its own, as processes would: whoever loses finds everything there."""
+    model = Model(uuid.uuid4().hex[:12])
+    failures: list[BaseException] = []
+    writers = threading.Lock()
+
+    def race() -> None:
+        try:
+            open_store(stack.milvus_url, model=model, write_lock=lambda: writers).ensure()
+        except ServiceUnavailable as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=race) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_every_change_holds_the_write_lock(stack: local_stack.Endpoints) -> None:
+    """Lite bears one writer: each change takes the lock once, never twice at a time; reading takes none."""
+    depth, taken = 0, 0
+
+    @contextmanager
+    def lock() -> Iterator[None]:
+        nonlocal depth, taken
+        assert depth == 0
+        depth, taken = depth + 1, taken + 1
+        yield
+        depth -= 1
+
+    make: Callable[[], AbstractContextManager[None]] = lock
+    store = open_store(stack.milvus_url, write_lock=make)
+    store.ensure()
+    changes: list[Callable[[], object]] = [
+        lambda: store.upsert_images([1], unit(1)),
+        lambda: store.upsert_captions([1], [1], unit(1)),
+        lambda: store.delete_captions([1]),
+        lambda: store.delete_images([1]),
+        store.flush,
+        store.activate,
+    ]
+    for change in changes:
+        before = taken
+        change()
+        assert taken == before + 1
+    before = taken
+    store.search_images(unit(1)[0], 1)
+    assert list(store.image_ids()) == []
+    assert taken == before
+
+
+def test_a_killed_milvus_is_missed_then_found_again(
+    filled: Filled, stack_home: Path, stack_settings: Settings
+) -> None:
+    """While it is gone: one clear error, at once. When it is back: every row, and no reload by the caller."""
+    query = unit(1, seed=6)[0]
+    before = filled.store.search_images(query, 20)
+    pid = next(service.pid for service in local_stack.status(stack_home) if service.name == "milvus")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while start_mark(pid) is not None:
+        pass
+    assert not filled.store.healthy()
+    with pytest.raises(ServiceUnavailable, match="SIGHTLINE_MILVUS_URL") as refusal:
+        filled.store.search_images(query, 20)
+    assert refusal.value.service == "milvus"
+
+    local_stack.endpoints(stack_settings)
+
+    assert filled.store.search_images(query, 20) == before
+    assert filled.store.healthy()
+    assert sorted(filled.store.image_ids()) == list(range(IMAGES))
+    assert filled.store.count("captions") == IMAGES * CAPTIONS_EACH
+
+
+def test_a_missing_collection_names_the_repair(stack: local_stack.Endpoints) -> None:
+    """Before `ensure` there is nothing to search, which is said in so many words."""
+    with pytest.raises(ServiceUnavailable, match="sightline check --repair"):
+        open_store(stack.milvus_url).search_images(unit(1)[0], 5)
+
+
+def test_a_milvus_that_is_not_there_is_told_quickly(tmp_path: Path) -> None:
+    """No socket, no wait, no traceback in the log."""
+    store = open_store(f"unix:{tmp_path}/none.sock", timeout_s=2)
+    assert not store.healthy()
+    with pytest.raises(ServiceUnavailable, match="does not answer"):
+        store.count("images")
+    store.close()
+
+
+def test_a_store_works_after_it_was_closed(store: EmbeddingStore) -> None:
+    """Closing ends the connection, not the store."""
+    store.upsert_images([1], unit(1))
+    store.close()
+    store.close()
+    assert list(store.image_ids()) == [1]
