@@ -27,6 +27,8 @@ FIRST_DEPTH = 200
 MAX_DEPTH = 16_384
 
 Scores = dict[int, float]
+# An image, its score and each channel's part.
+Ranked = tuple[int, float | None, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Searcher:
 
     def _rank(
         self, session: Session, query: Query, wanted: filters.TagIds, target: np.ndarray
-    ) -> tuple[list[tuple[int, float | None, Scores]], int]:
+    ) -> tuple[list[Ranked], int]:
         within = None if wanted.empty else filters.matching_ids(session, wanted)
         total = filters.count(session, wanted) if within is None else len(within)
         last = query.offset + query.limit + len(query.like_ids)
@@ -118,7 +120,7 @@ class Searcher:
 
     def _fuse(
         self, session: Session, target: np.ndarray, depth: int, within: list[int] | None, last: int
-    ) -> tuple[list[tuple[int, float | None, dict[str, float]]], bool]:
+    ) -> tuple[list[Ranked], bool]:
         """Candidates of both channels by falling score, and whether the first `last` are surely the best.
 
         No image outside the candidates can score more than the weighted sum of the two channels' last
@@ -182,9 +184,7 @@ def _resolve(session: Session, query: Query) -> filters.TagIds:
     return filters.TagIds(all_ids, any_ids, none_ids, named.min_confidence)
 
 
-def _explain(
-    session: Session, wanted: filters.TagIds, ranked: Sequence[tuple[int, float | None, Scores]]
-) -> tuple[Hit, ...]:
+def _explain(session: Session, wanted: filters.TagIds, ranked: Sequence[Ranked]) -> tuple[Hit, ...]:
     asked = {*wanted.all, *wanted.any}
     views = {view.id: view for view in hits.load(session, [row[0] for row in ranked])}
     return tuple(

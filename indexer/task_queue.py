@@ -32,6 +32,8 @@ OPTIONS: dict[str, Any] = {
         "priority_steps": [INTERACTIVE, BULK],
         "queue_order_strategy": "priority",
         "socket_keepalive": True,
+        # A message whose worker was killed is delivered again after this long.
+        "visibility_timeout": 600,
     },
     "worker_hijack_root_logger": False,
     "worker_send_task_events": False,

@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_shutdown, worker_ready, worker_shutdown
+from celery.signals import setup_logging, worker_init, worker_shutdown
 
 from indexer.local_stack import endpoints
 from indexer.settings import get_settings
@@ -28,17 +28,16 @@ app.add_defaults(_options)
 def configure_logging(**_: object) -> None:
     """One line an event, to standard error."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-@worker_ready.connect
+@worker_init.connect
 def take_up_unfinished(**_: object) -> None:
-    """Load the models, then queue what an interrupted worker left behind."""
+    """Before taking work: load the models, and queue what an interrupted worker left behind."""
     runtime.get().resume()
 
 
 @worker_shutdown.connect
-@worker_process_shutdown.connect
 def close(**_: object) -> None:
     """End decoding processes and connections."""
     runtime.close()

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from indexer import predictors
 from indexer.catalog import annotations, connection, images
@@ -122,10 +123,12 @@ def _decoders(settings: Settings) -> int:
     return settings.worker.decoders or min(os.cpu_count() or 1, MAX_DECODERS)
 
 
-def register_models(session, models: Models) -> annotations.Annotators:
+def register_models(session: Session, models: Models) -> annotations.Annotators:
     """Rows under which the models speak, and the tagger's vocabulary."""
     identities = (models.tagger.identity, models.captioner.identity, models.embedder.identity)
-    ids = [annotations.annotator_id(session, m.kind, m.name, m.version) for m in identities]
-    vocabulary = models.tagger.vocabulary
-    annotations.save_vocabulary(session, ids[0], vocabulary.thresholds_by_name())
-    return annotations.Annotators(*ids, file=annotations.annotator_id(session, "file", "metadata"))
+    tagger, captioner, embedder = (
+        annotations.annotator_id(session, model.kind, model.name, model.version) for model in identities
+    )
+    annotations.save_vocabulary(session, tagger, models.tagger.vocabulary.thresholds_by_name())
+    file = annotations.annotator_id(session, "file", "metadata")
+    return annotations.Annotators(tagger, captioner, embedder, file)

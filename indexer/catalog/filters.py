@@ -6,7 +6,6 @@ person has rejected it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
@@ -29,7 +28,7 @@ class TagIds:
         return not (self.all or self.any or self.none)
 
 
-def asserted(min_confidence: float = 0.0) -> Select[Any]:
+def asserted(min_confidence: float = 0.0) -> Select[int, int, float]:
     """Rows (image_id, tag_id, confidence) of tags shown by images, at least so surely."""
     rejection = aliased(ImageTag)
     rejected = (
@@ -45,11 +44,11 @@ def asserted(min_confidence: float = 0.0) -> Select[Any]:
     return query if min_confidence <= 0 else query.where(ImageTag.confidence >= min_confidence)
 
 
-def _showing(tag_ids: Sequence[int], min_confidence: float = 0.0) -> Select[Any]:
+def _showing(tag_ids: Sequence[int], min_confidence: float = 0.0) -> Select[int]:
     return asserted(min_confidence).where(ImageTag.tag_id.in_(tag_ids)).with_only_columns(ImageTag.image_id)
 
 
-def matching(tags: TagIds) -> Select[tuple[int]]:
+def matching(tags: TagIds) -> Select[int]:
     """Ids of searchable images that pass the filter."""
     query = select(Image.id).where(Image.state == INDEXED)
     for tag_id in tags.all:

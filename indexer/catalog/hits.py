@@ -74,7 +74,8 @@ class ImageView:
 def load(session: Session, image_ids: Sequence[int]) -> list[ImageView]:
     """The images in the order given; ids that name nothing are left out."""
     images = {row.id: row for row in session.scalars(select(Image).where(Image.id.in_(image_ids)))}
-    tags, captions, sources = (read(session, list(images)) for read in (_tags, _captions, _sources))
+    found = list(images)
+    tags, captions, sources = _tags(session, found), _captions(session, found), _sources(session, found)
     return [
         _view(images[image_id], tags[image_id], captions[image_id], sources[image_id])
         for image_id in image_ids
@@ -124,8 +125,8 @@ def _captions(session: Session, image_ids: Sequence[int]) -> dict[int, list[Capt
         .order_by((Annotator.kind == "person").desc(), Caption.id)
     )
     found: dict[int, list[CaptionView]] = defaultdict(list)
-    for image_id, *values, guided_by in rows:
-        found[image_id].append(CaptionView(*values, guided_by=tuple(guided_by)))
+    for image_id, text, kind, name, version, guided_by in rows:
+        found[image_id].append(CaptionView(text, kind, name, version, tuple(guided_by)))
     return found
 
 
@@ -136,6 +137,6 @@ def _sources(session: Session, image_ids: Sequence[int]) -> dict[int, list[Sourc
         .order_by(Source.id)
     )
     found: dict[int, list[SourceView]] = defaultdict(list)
-    for image_id, *values in rows:
-        found[image_id].append(SourceView(*values))
+    for image_id, kind, uri, external_id in rows:
+        found[image_id].append(SourceView(kind, uri, external_id))
     return found

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import ColumnElement, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -114,7 +115,9 @@ def _save_sources(session: Session, files: Sequence[NewFile], ids: Mapping[bytes
         for file in files
     }
     statement = insert(Source).values([rows[key] for key in sorted(rows)])
-    changed = {name: statement.excluded[name] for name in ("image_id", "bytes", "modified_ns")}
+    changed: dict[str, ColumnElement[Any]] = {
+        name: statement.excluded[name] for name in ("image_id", "bytes", "modified_ns")
+    }
     changed["external_id"] = func.coalesce(statement.excluded.external_id, Source.external_id)
     session.execute(
         statement.on_conflict_do_update(index_elements=[Source.kind, text("md5(uri)")], set_=changed)

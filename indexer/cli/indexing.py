@@ -30,6 +30,7 @@ SOME_REFUSED = 3
 POLL_S = 0.5
 STALL_S = 30.0
 MAX_HEALS = 20
+MAX_RESTARTS = 5
 
 Paths = Annotated[
     list[str], typer.Argument(help="Files, folders (with their subfolders) or quoted patterns.")
@@ -97,6 +98,7 @@ class Run:
     quiet: bool
     every_file: bool = False
     heals: int = 0
+    restarts: int = 0
 
     def register(self, paths: list[str], retry: bool) -> Tally:
         """Register files and queue what needs work."""
@@ -108,7 +110,7 @@ class Run:
             self._enqueue,
             every_file=self.every_file,
         )
-        with _bar("Looking at files", None, self.quiet) as advance:
+        with progress_bar("Looking at files", None, self.quiet) as advance:
             tally = ingest.run(paths, advance)
         if tally.replaced:
             self.workspace.queue.delete(tally.replaced)
@@ -124,7 +126,7 @@ class Run:
         assert self.job_id is not None
         progress = _progress(self.workspace, self.job_id)
         done, changed_at = progress.total - progress.pending, time.monotonic()
-        with _bar("Tagging, captioning", progress.total, self.quiet) as advance:
+        with progress_bar("Tagging, captioning", progress.total, self.quiet) as advance:
             advance(done)
             while not progress.done:
                 time.sleep(POLL_S)
@@ -142,6 +144,7 @@ class Run:
         """Progress now; a dead server or worker of our own is started again."""
         try:
             if self.workspace.ensure_worker():
+                self._count_restart()
                 self._requeue()
             return _progress(self.workspace, before.job_id)
         except (OperationalError, ServiceUnavailable):
@@ -158,6 +161,13 @@ class Run:
             )
         remarks.print("[yellow]A server stopped; starting it again.[/yellow]")
         endpoints(self.workspace.settings)
+
+    def _count_restart(self) -> None:
+        """A worker that ends as soon as it starts is not started for ever."""
+        self.restarts += 1
+        if self.restarts > MAX_RESTARTS:
+            log = self.workspace.settings.home / "logs" / "worker.log"
+            raise ServiceUnavailable("worker", f"The worker keeps ending. {log} says why; nothing is lost.")
 
     def _restart_stalled(self) -> None:
         """Nothing finished for a while: make sure everything is up and that the work is queued."""
@@ -237,7 +247,7 @@ def _print_plan(tally: Tally, as_json: bool) -> None:
 
 
 @contextmanager
-def _bar(text: str, total: int | None, quiet: bool) -> Iterator[Callable[[int], None]]:
+def progress_bar(text: str, total: int | None, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error; yields the function that advances it."""
     columns = (
         SpinnerColumn(),

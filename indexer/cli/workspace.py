@@ -4,6 +4,7 @@ import os
 import sys
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from sqlalchemy import Engine
@@ -16,6 +17,9 @@ from indexer.errors import ServiceUnavailable
 from indexer.local_stack import Endpoints, ManagedProcess, endpoints, prepare_home
 from indexer.settings import Settings, get_settings
 from indexer.task_queue import TaskQueue
+
+if TYPE_CHECKING:
+    from indexer.predictors import Embedder
 
 # Progress and remarks go to standard error, so that standard output can be piped.
 remarks = Console(stderr=True, highlight=False)
@@ -59,7 +63,7 @@ class Workspace:
         )
         return self.store_for(embedder), self.embedder_id(embedder)
 
-    def store_for(self, embedder) -> EmbeddingStore:  # type: ignore[no-untyped-def]
+    def store_for(self, embedder: "Embedder") -> EmbeddingStore:
         """The Milvus collections of this embedder."""
         token = self.settings.milvus_token
         store = EmbeddingStore(
@@ -72,7 +76,7 @@ class Workspace:
         store.ensure()
         return store
 
-    def embedder_id(self, embedder) -> int:  # type: ignore[no-untyped-def]
+    def embedder_id(self, embedder: "Embedder") -> int:
         """The embedder's row in the catalogue."""
         who = embedder.identity
         with self.sessions.begin() as session:
