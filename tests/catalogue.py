@@ -51,9 +51,14 @@ def annotation(
     return annotations.Annotation(**{**facts, **changes})  # type: ignore[arg-type]
 
 
-def add_indexed(session: Session, tags: dict[str, float] | None = None, **changes: object) -> int:
+def add_indexed(
+    session: Session,
+    tags: dict[str, float] | None = None,
+    by: annotations.Annotators | None = None,
+    **changes: object,
+) -> int:
     """An image that has been through the whole pipeline; its id."""
     image_id = images.register(session, [new_file()])[0].image_id
-    annotations.save(session, [annotation(image_id, tags, **changes)], annotators(session))
+    annotations.save(session, [annotation(image_id, tags, **changes)], by or annotators(session))
     images.mark_indexed(session, [image_id])
     return image_id

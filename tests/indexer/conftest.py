@@ -1,0 +1,90 @@
+"""The bundled models, real photographs and a real pipeline over the test's own catalogue."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from indexer import local_stack
+from indexer.catalog import annotations, images
+from indexer.cli.demo import bundled_photographs
+from indexer.decoding import DecodePool
+from indexer.embeddings import EmbeddingStore
+from indexer.images import Limits
+from indexer.ingest import read_file
+from indexer.pipeline import Models, Pipeline
+from indexer.predictors import load_captioner, load_embedder, load_tagger
+from indexer.search import Searcher
+from indexer.storage import Storage
+
+
+@pytest.fixture(scope="session")
+def models() -> Models:
+    """The three bundled models."""
+    return Models(load_tagger("small", "cpu"), load_captioner("small", "cpu"), load_embedder("small", "cpu"))
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[DecodePool]:
+    """Two decoding processes for all tests."""
+    with DecodePool(2, Limits()) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def photographs() -> list[Path]:
+    """Real photographs of different things."""
+    names = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg", "motorcycle_left.png", "china.jpg")
+    return [path for path in bundled_photographs() if path.name in names]
+
+
+@dataclass
+class Library:
+    """A catalogue, its stores and the pipeline that fills them."""
+
+    sessions: sessionmaker[Session]
+    pipeline: Pipeline
+
+    @property
+    def searcher(self) -> Searcher:
+        """Answers queries over this library."""
+        embedder = self.pipeline.models.embedder
+        return Searcher(self.pipeline.store, embedder, self.pipeline.annotators.embedder)
+
+    def register(self, *paths: Path) -> list[int]:
+        """Register files as the command line does; their image ids."""
+        files = [read_file(path, path.as_uri(), 10**9) for path in paths]
+        with self.sessions.begin() as session:
+            return [row.image_id for row in images.register(session, files)]
+
+    def index(self, *paths: Path) -> list[int]:
+        """Register files and bring them through the pipeline."""
+        image_ids = self.register(*paths)
+        self.pipeline.index(image_ids)
+        return image_ids
+
+
+@pytest.fixture
+def library(
+    sessions: sessionmaker[Session],
+    stack: local_stack.Endpoints,
+    models: Models,
+    pool: DecodePool,
+    tmp_path: Path,
+) -> Iterator[Library]:
+    """An empty library with collections of its own."""
+    identity = replace(models.embedder.identity, version=uuid.uuid4().hex[:12])
+    store = EmbeddingStore(stack.milvus_url, dimension=models.embedder.dimension, model=identity)
+    store.ensure()
+    with sessions.begin() as session:
+        who = (models.tagger.identity, models.captioner.identity, models.embedder.identity)
+        ids = [annotations.annotator_id(session, m.kind, m.name, m.version) for m in who]
+        annotations.save_vocabulary(session, ids[0], models.tagger.vocabulary.thresholds_by_name())
+        file_id = annotations.annotator_id(session, "file", "metadata")
+    annotators = annotations.Annotators(*ids, file=file_id)
+    storage = Storage(str(tmp_path / "store"))
+    yield Library(sessions, Pipeline(sessions, storage, store, pool, models, annotators, batch_size=4))
+    store.close()

@@ -1,0 +1,159 @@
+"""From registered images to searchable ones, on real servers and real models."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from indexer.catalog import annotations, hits, images, jobs
+from indexer.errors import NotStored, ServiceUnavailable
+from indexer.pipeline import STAGES, local_path
+from tests.indexer.conftest import Library
+
+
+def _view(library: Library, image_id: int) -> hits.ImageView:
+    with library.sessions() as session:
+        return hits.load(session, [image_id])[0]
+
+
+def test_photographs_become_searchable(library: Library, photographs: list[Path]) -> None:
+    """Tags, a caption and embeddings in Postgres, a thumbnail in the store, the same ids in Milvus."""
+    image_ids = library.index(*photographs)
+    store = library.pipeline.store
+    assert list(store.image_ids()) == sorted(image_ids)
+    assert [owner for _, owner in store.caption_ids()] == sorted(image_ids)
+    for image_id in image_ids:
+        view = _view(library, image_id)
+        assert view.state == "indexed"
+        assert view.width
+        assert view.captions[0].text
+        assert view.captions[0].version == library.pipeline.models.captioner.identity.version
+        assert all(tag.threshold is not None and tag.confidence > tag.threshold for tag in view.tags)
+        assert library.pipeline.storage.get_thumbnail(view.content_hash)[8:12] == b"WEBP"
+
+
+def test_running_twice_changes_nothing(library: Library, photographs: list[Path]) -> None:
+    """A message that arrives twice is harmless."""
+    image_ids = library.index(*photographs[:3])
+    before = [_view(library, image_id) for image_id in image_ids]
+    library.pipeline.index(image_ids)
+    assert [_view(library, image_id) for image_id in image_ids] == before
+    assert library.pipeline.store.count("images") == 3
+
+
+def test_a_bad_file_is_named_and_its_neighbours_go_on(
+    library: Library, photographs: list[Path], tmp_path: Path
+) -> None:
+    """The batch around it is not lost."""
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(photographs[0].read_bytes()[:300])
+    image_ids = library.index(photographs[0], bad, photographs[1])
+    states = [_view(library, image_id).state for image_id in image_ids]
+    assert states == ["indexed", "failed", "indexed"]
+    assert _view(library, image_ids[1]).error_code == "broken"
+
+
+def test_a_file_changed_since_registration_is_not_mistaken(
+    library: Library, photographs: list[Path], tmp_path: Path
+) -> None:
+    """The hash read while decoding must be the one registered."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(photographs[0].read_bytes())
+    image_ids = library.register(path)
+    path.write_bytes(photographs[1].read_bytes())
+    library.pipeline.index(image_ids)
+    view = _view(library, image_ids[0])
+    assert (view.state, view.error_code) == ("failed", "unreadable")
+
+
+def test_a_moved_file_is_found_at_its_other_source(
+    library: Library, photographs: list[Path], tmp_path: Path
+) -> None:
+    """The same bytes in two places: one may go."""
+    first, second = tmp_path / "a.png", tmp_path / "b.png"
+    for path in (first, second):
+        path.write_bytes(photographs[0].read_bytes())
+    image_ids = library.register(first, second)
+    first.unlink()
+    library.pipeline.index(image_ids)
+    assert _view(library, image_ids[0]).state == "indexed"
+
+
+def test_an_upload_is_read_from_the_store(library: Library, photographs: list[Path]) -> None:
+    """Uploads have no path."""
+    data = photographs[0].read_bytes()
+    digest = hashlib.sha256(data).digest()
+    library.pipeline.storage.put_original(digest, data)
+    with library.sessions.begin() as session:
+        file = images.NewFile(digest, len(data), "upload", f"upload:{digest.hex()}/cat.png")
+        image_id = images.register(session, [file])[0].image_id
+    library.pipeline.index([image_id])
+    assert _view(library, image_id).state == "indexed"
+
+
+def test_an_image_saved_but_not_published_is_only_published(
+    library: Library, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between Postgres and Milvus: the next run does not look at the picture again."""
+    image_ids = library.register(photographs[0])
+    store = library.pipeline.store
+
+    def away(*_: object) -> None:
+        raise ServiceUnavailable("milvus", "killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "upsert_images", away)
+        with pytest.raises(ServiceUnavailable):
+            library.pipeline.index(image_ids)
+    saved = _view(library, image_ids[0])
+    assert saved.state == "annotated"
+    library.pipeline.index(image_ids)
+    published = _view(library, image_ids[0])
+    assert published.state == "indexed"
+    assert published.captions == saved.captions
+    assert list(store.image_ids()) == image_ids
+
+
+def test_metadata_and_keywords_are_the_files_own_statements(library: Library, tmp_path: Path) -> None:
+    """Title, date and keywords come from the file and are said to."""
+    exif = Pillow.Exif()
+    exif[0x9003] = "2024:05:01 12:30:00"
+    exif[0x010E] = "Harbour at noon"
+    path = tmp_path / "x.jpg"
+    Pillow.new("RGB", (64, 48), "teal").save(path, exif=exif)
+    view = _view(library, library.index(path)[0])
+    assert view.description == "Harbour at noon"
+    assert (view.width, view.height, view.format) == (64, 48, "jpeg")
+
+
+def test_stage_seconds_are_added_to_the_job(library: Library, photographs: list[Path]) -> None:
+    """A person sees where the time goes."""
+    image_ids = library.register(*photographs[:2])
+    with library.sessions.begin() as session:
+        job_id = jobs.create(session, "index")
+    library.pipeline.index(image_ids, job_id)
+    with library.sessions() as session:
+        progress = jobs.progress(session, job_id)
+    assert progress is not None
+    assert set(progress.stage_seconds) == set(STAGES)
+
+
+def test_deleting_leaves_no_trace(library: Library, photographs: list[Path]) -> None:
+    """Postgres, Milvus and the store; and it can run twice."""
+    image_ids = library.index(*photographs[:2])
+    digest = _view(library, image_ids[0]).content_hash
+    for _ in range(2):
+        library.pipeline.delete(image_ids[:1])
+    assert list(library.pipeline.store.image_ids()) == image_ids[1:]
+    with library.sessions() as session:
+        assert hits.load(session, image_ids[:1]) == []
+        assert annotations.embeddings(session, image_ids[:1], 1).images == {}
+    with pytest.raises(NotStored):
+        library.pipeline.storage.get_thumbnail(digest)
+
+
+def test_addresses_of_files_survive_the_round_trip(tmp_path: Path) -> None:
+    """Spaces, percent signs and umlauts in names."""
+    path = tmp_path / "100% grün & blau#1.jpg"
+    assert local_path(path.as_uri()) == path
