@@ -1,7 +1,7 @@
 """Decoding in child processes: one hung, crashed or memory-hungry file is stopped and named, no other harmed.
 
 Each child serves one file at a time over its own socket, so a child killed at any moment, by us or by the
-kernel, leaves no lock behind and exactly one file without an answer. The kernel's timer ends a child that
+kernel, leaves no lock behind and exactly one file without an answer. The kernel's timers end a child that
 takes too long even inside C code, and even while the parent is busy. Children import no torch, start as
 fresh interpreters (safe beside threads, gRPC and CUDA) and die with their parent.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from indexer.decode_child import BEGUN, OUT_OF_MEMORY_STATUS, READY, Source, out_of_memory
+from indexer.decode_child import BEGUN, CLOCK_FACTOR, OUT_OF_MEMORY_STATUS, READY, Source, out_of_memory
 from indexer.errors import DecodeCrash, DecodeTimeout, ImageError, ServiceUnavailable
 from indexer.images import DecodedImage, InputSpec, Limits
 
@@ -153,9 +153,9 @@ class _Child:
         if connection is None:
             return self._obituary()
         try:
-            if not connection.poll(self._limits.timeout_s + _GRACE_S):
+            if not connection.poll(self._limits.timeout_s * CLOCK_FACTOR + _GRACE_S):
                 self.end()
-                return DecodeTimeout(_too_slow(self._limits))
+                return DecodeTimeout(_hung(self._limits))
             answer, leaving = connection.recv()
         except (EOFError, OSError):
             self.end()
@@ -232,8 +232,10 @@ class _Child:
         if self._closed:
             raise self._not_starting()
         status = self._last_status
-        if status == -signal.SIGALRM:
+        if status == -signal.SIGPROF:
             return DecodeTimeout(_too_slow(self._limits))
+        if status == -signal.SIGALRM:
+            return DecodeTimeout(_hung(self._limits))
         if status == OUT_OF_MEMORY_STATUS:
             return DecodeCrash(out_of_memory(self._limits))
         name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
@@ -263,6 +265,13 @@ class _Child:
 
 def _too_slow(limits: Limits) -> str:
     return (
-        f"Reading and decoding took over {limits.timeout_s:g} s and was stopped. "
+        f"Decoding took over {limits.timeout_s:g} s and was stopped. "
         "Shrink or convert the image, or raise SIGHTLINE_IMAGES__TIMEOUT_S."
+    )
+
+
+def _hung(limits: Limits) -> str:
+    return (
+        f"Reading and decoding made no end within {limits.timeout_s * CLOCK_FACTOR:g} s and was stopped. Check "
+        "the drive or store it is on and index it again, or raise SIGHTLINE_IMAGES__TIMEOUT_S."
     )

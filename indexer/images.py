@@ -101,7 +101,11 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may cost. Time and memory are enforced by `DecodePool`."""
+    """What one file may cost. Time and memory are enforced by `DecodePool`.
+
+    `timeout_s` is processor time in seconds; by the clock, three times that may pass. `max_memory_bytes` is
+    what a decoding process may grow by; Linux only.
+    """
 
     max_bytes: int = 100 * 2**20
     max_pixels: int = 150_000_000

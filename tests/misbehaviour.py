@@ -17,6 +17,15 @@ def hang() -> bytes:
         time.sleep(3600)
 
 
+def dawdle() -> bytes:
+    """Comes after two and a half seconds of sleep, with a black pixel."""
+    time.sleep(2.5)
+    size, offset = (58).to_bytes(4, "little"), (54).to_bytes(4, "little")
+    one = (1).to_bytes(4, "little")
+    header = b"BM" + size + b"\x00" * 4 + offset + (40).to_bytes(4, "little") + one + one
+    return header + b"\x01\x00\x18\x00" + b"\x00" * 28
+
+
 def hang_in_c() -> bytes:
     """Never returns to the interpreter, so that no Python signal handler would ever run."""
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
