@@ -115,7 +115,8 @@ def precision_recall_f1(asserted: np.ndarray, truth: np.ndarray) -> tuple[float,
 
 def expected_calibration_error(confidences: np.ndarray, truth: np.ndarray, bins: int = 15) -> float:
     """Mean |confidence - share right| over equal-width bins, weighted by how many fall in each ("On Calibration of
-    Modern Neural Networks", Guo et al., ICML 2017)."""
+    Modern Neural Networks", Guo et al., ICML 2017).
+    """
     places = np.minimum((confidences.ravel() * bins).astype(int), bins - 1)
     counts = np.bincount(places, minlength=bins)
     claimed = np.bincount(places, weights=confidences.ravel(), minlength=bins)

@@ -21,9 +21,10 @@ def canonical(name: str) -> str:
 class Vocabulary:
     """Tags in the order of the tagger's outputs.
 
-    `thresholds` are confidences, 0 to 1, strictly above which a tag is asserted. `translations` maps a language
-    ("zh", "de") to one name a tag, in the same order; `aliases` maps another name to a tag's name. Published lists
-    hold a few names twice ("train", the noun and the verb): the first one is found by name, all are kept.
+    `thresholds` are confidences, 0 to 1, strictly above which a tag is asserted. `translations` maps a
+    language ("zh", "de") to one name a tag, in the same order; `aliases` maps another name to a tag's name.
+    Published lists hold a few names twice ("train", the noun and the verb): the first one is found by name,
+    all are kept.
     """
 
     tags: tuple[str, ...]
@@ -37,7 +38,7 @@ class Vocabulary:
         for name, column in columns.items():
             if len(column) != len(self.tags):
                 raise VocabularyError(
-                    f"{len(self.tags)} tags but {len(column)} {name}: give exactly one for every tag, in order"
+                    f"{len(self.tags)} tags but {len(column)} {name}: give exactly one a tag, in order"
                 )
         wrong = [t for t in self.thresholds if not 0 <= t <= 1]
         if wrong:
@@ -103,7 +104,10 @@ def load_vocabulary(file: Path) -> Vocabulary:
         stored = json.loads(file.read_text(encoding="utf-8"))
         translations = {language: tuple(names) for language, names in stored.get("translations", {}).items()}
         return Vocabulary(
-            tuple(stored["tags"]), tuple(stored["thresholds"]), translations, dict(stored.get("aliases", {}))
+            tuple(stored["tags"]),
+            tuple(map(float, stored["thresholds"])),
+            translations,
+            dict(stored.get("aliases", {})),
         )
     except (OSError, KeyError, ValueError) as error:
         raise VocabularyError(

@@ -63,7 +63,8 @@ class Ram(nn.Module):
 
     def logits(self, image_tokens: Tensor, tags: Tensor | None = None) -> Tensor:
         """(B, 1 + L, projection) tokens -> (B, tags); only of the tag numbers `tags`, where given: the queries do
-        not see each other, so any subset gets the same answers."""
+        not see each other, so any subset gets the same answers.
+        """
         queries = self.label_queries(image_tokens)
         if tags is not None:
             queries = queries[:, tags]

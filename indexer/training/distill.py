@@ -266,7 +266,6 @@ class DistillRun:
 
 
 def distill(
-    photos: Sequence[Photo],
     pixels: np.ndarray,
     chosen: np.ndarray,
     labels: Labels,

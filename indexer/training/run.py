@@ -149,7 +149,6 @@ class Training:
     def backbone(self) -> Mapping[str, Tensor]:
         """Distilled weights."""
         finished = distill(
-            self.photos,
             self.pixels,
             self.chosen,
             self.labels,

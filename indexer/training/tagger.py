@@ -100,7 +100,8 @@ def fit_calibration(logits: Tensor, targets: Tensor, known: Tensor) -> Calibrati
 
 def _best_threshold(confidences: np.ndarray, targets: np.ndarray, floor: float, prior: float) -> float:
     """The threshold of highest F1 among those whose precision reaches `floor`, shrunk to `prior` where the
-    positives are few."""
+    positives are few.
+    """
     order = np.argsort(-confidences)
     hits = np.cumsum(targets[order])
     precision, recall = hits / np.arange(1, len(order) + 1), hits / max(1, targets.sum())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -70,6 +71,7 @@ class Teacher:
         self._network.allocate_tensors()
 
     def __call__(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Run the network once and read the tensors."""
         self._network.set_tensor(0, pixels[None])
         self._network.invoke()
         middle, last = (self._network.get_tensor(n)[0].astype(np.float32) for n in (MIDDLE, LAST))
@@ -162,10 +164,7 @@ def cache_targets(
         for view in range(plan.count):
             if files.done(view).exists():
                 continue
-            jobs = [
-                (weights, pixels_file, files, plan, view, a, b)
-                for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-            ]
+            jobs = [(weights, pixels_file, files, plan, view, a, b) for a, b in pairwise(bounds)]
             list(pool.map(_answer_slice, jobs))
             files.done(view).touch()
             report(f"teacher: view {view + 1} of {plan.count} answered")

@@ -23,7 +23,9 @@ from indexer.modeling.wordpiece import WordPiece
 
 DATA = Path(os.environ.get("SIGHTLINE_TEST_DATA", Path(__file__).parents[4] / "shared"))
 GOLDEN, TINY = DATA / "golden", DATA / "golden" / "tiny"
-pytestmark = pytest.mark.skipif(not TINY.is_dir(), reason=f"no golden outputs in {GOLDEN}: set SIGHTLINE_TEST_DATA")
+pytestmark = pytest.mark.skipif(
+    not TINY.is_dir(), reason=f"no golden outputs in {GOLDEN}: set SIGHTLINE_TEST_DATA"
+)
 
 SWIN = SwinConfig(384, 4, 16, (2, 2, 4, 2), (2, 2, 4, 4), 12)
 IMAGES = ("photo", "grad_rgb", "shapes_rgba", "noise_l")
