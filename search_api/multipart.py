@@ -38,11 +38,12 @@ class _Collector:
     def __init__(self, max_file_bytes: int) -> None:
         self.max_file_bytes = max_file_bytes
         self.finished: list[Part] = []
+        self.complete = False
         self._part = Part()
         self._field, self._value = b"", b""
 
     def callbacks(self) -> dict[str, object]:
-        names = ("part_begin", "part_data", "part_end", "header_field", "header_value", "header_end")
+        names = ("part_begin", "part_data", "part_end", "header_field", "header_value", "header_end", "end")
         return {f"on_{name}": getattr(self, name) for name in names}
 
     def part_begin(self) -> None:
@@ -75,6 +76,9 @@ class _Collector:
     def part_end(self) -> None:
         self.finished.append(self._part)
 
+    def end(self) -> None:
+        self.complete = True
+
 
 async def parts(request: Request, max_file_bytes: int) -> AsyncIterator[Part]:
     """The request's parts as they arrive.
@@ -97,9 +101,10 @@ async def parts(request: Request, max_file_bytes: int) -> AsyncIterator[Part]:
                     raise QueryError(f"A request may have {MAX_PARTS:,} parts; send the rest in another.")
                 yield part
             collector.finished.clear()
-        parser.finalize()
     except FormParserError as error:
         raise QueryError(f"The multipart body is damaged ({error}); send it again.") from error
+    if not collector.complete:
+        raise QueryError("The multipart body is damaged (it ends too early); send it again.")
 
 
 def _checked(finished: Iterable[Part]) -> Iterable[Part]:

@@ -66,13 +66,13 @@ class ProblemOut(BaseModel):
 
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI entries for the statuses an endpoint may refuse with."""
+    """OpenAPI entries for the statuses an endpoint may refuse with; any may find a request malformed."""
     return {
         status: {
             "description": "Refused, with the reason",
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemOut"}}},
         }
-        for status in statuses
+        for status in sorted({422, *statuses})
     }
 
 

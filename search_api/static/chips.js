@@ -16,12 +16,14 @@ let popular = [];
 export function initChips() {
   state.subscribe(draw);
   const slider = $("min");
-  slider.addEventListener("input", () => { $("min-shown").textContent = percent(Number(slider.value)); });
+  slider.addEventListener("input", () => { $("min-shown").textContent = sureness(Number(slider.value)); });
   slider.addEventListener("change", () => state.set({ min: Number(slider.value) }));
   addEventListener("library-changed", refresh);
   draw(state.get());
   refresh();
 }
+
+const sureness = (min) => (min > 0 ? `at least ${percent(min)} sure` : "however unsure");
 
 async function refresh() {
   try {
@@ -42,7 +44,7 @@ function draw(now) {
   if (focused) [...$("chips").children].find((item) => item.dataset.tag === focused)?.focus();
   $("slider").hidden = !(now.all.length || now.any.length);
   $("min").value = now.min;
-  $("min-shown").textContent = percent(now.min);
+  $("min-shown").textContent = sureness(now.min);
 }
 
 function chip(tag, where) {

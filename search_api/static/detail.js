@@ -1,7 +1,7 @@
 // One picture: large, with everything that is known of it, who says so, and why it was found.
 
 import * as api from "./api.js";
-import { $, h, icon, toast } from "./dom.js";
+import { $, h, icon, prose, toast } from "./dom.js";
 import { captions, facts, tagList, why } from "./facts.js";
 import { results } from "./grid.js";
 import * as state from "./state.js";
@@ -56,7 +56,7 @@ async function load(id) {
   } catch (error) {
     if (error.name === "AbortError") return;
     dialog.replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, closer(),
-      h("section", { className: "state error" }, h("h2", {}, error.title ?? "This picture cannot be shown"), h("p", {}, error.message))));
+      h("section", { className: "state error" }, h("h2", {}, error.title ?? "This picture cannot be shown"), h("p", {}, ...prose(error.message)))));
   }
 }
 
@@ -75,7 +75,7 @@ function draw(image) {
     h("div", { className: "side" },
       h("header", {}, h("h2", { title: name }, name), closer()),
       h("div", { className: "scroll" },
-        image.error ? h("p", { className: "refusal" }, image.error.message) : null,
+        image.error ? h("p", { className: "refusal" }, ...prose(image.error.message)) : null,
         captions(image, again), why(hit, results.weights), actions(image),
         tagList(image, again, hit?.matched_tags ?? []), facts(image))));
   dialog.querySelector(".scroll").scrollTop = dialog.dataset.shown === String(image.id) ? scrolled : 0;

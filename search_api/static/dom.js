@@ -16,6 +16,9 @@ export function h(tag, props = {}, ...children) {
   return element;
 }
 
+/** A message whose `commands` stand between backticks. */
+export const prose = (text) => text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+
 const PATHS = {
   search: "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13Zm4.8 11.3L20 20",
   close: "M6 6l12 12M18 6L6 18",

@@ -10,8 +10,10 @@ const section = (title, ...content) => h("section", {}, h("h3", {}, title), ...c
 function says(source) {
   if (source.kind === "human") return h("span", { className: "says human" }, source.name);
   if (source.kind === "file") return h("span", { className: "says" }, "the file");
-  return h("span", { className: "says", title: `weights ${source.version}` }, `${source.name} ${source.version.slice(0, 6)}`);
+  return h("span", { className: "says", title: `model ${source.name}, weights ${source.version}` }, `${source.name} ${source.version.slice(0, 6)}`);
 }
+
+const who = (source) => [source.kind, source.name, source.version].join("/");
 
 async function correct(request, redraw) {
   try {
@@ -41,11 +43,11 @@ export function why(hit, weights) {
   return section("Why it was found",
     h("dl", { className: "channels" }, ...Object.entries(hit.scores).flatMap(([name, value]) => [
       h("dt", {}, names[name] ?? name),
-      h("dd", {}, bar(value, null), h("span", { className: "value" }, value.toFixed(3)), h("span", { className: "says" }, `× ${weights[name] ?? 1}`))]),
-    h("dt", {}, "together"), h("dd", {}, bar(hit.score, null), h("span", { className: "value" }, hit.score.toFixed(3)))));
+      h("dd", {}, meter(value, null), h("span", { className: "value" }, value.toFixed(3)), h("span", { className: "says" }, `× ${weights[name] ?? 1}`))]),
+    h("dt", {}, "together"), h("dd", {}, meter(hit.score, null), h("span", { className: "value" }, hit.score.toFixed(3)))));
 }
 
-function bar(value, threshold) {
+function meter(value, threshold) {
   const style = { "--value": Math.max(0, Math.min(1, value)) };
   if (threshold !== null) style["--threshold"] = threshold;
   return h("span", { className: threshold === null ? "meter" : "meter marked", style, "aria-hidden": "true" });
@@ -58,8 +60,11 @@ export function tagList(image, redraw, matched) {
     event.preventDefault();
     if (field.value.trim()) correct(api.stateTag(image.id, field.value.trim(), true), redraw);
   } }, field);
-  return section("Tags",
-    image.tags.length ? h("ul", { className: "statements" }, ...[...byName].map(([name, tags]) => statement(image, name, tags, redraw, matched))) : h("p", { className: "none" }, "No tag was sure enough."),
+  // Most tags come from one model: it is named once, in the heading, and others where they speak.
+  const usual = image.tags.find((tag) => tag.source.kind === "model")?.source;
+  const rows = [...byName].map(([name, tags]) => statement({ image, name, tags, redraw, usual, matched: matched.includes(name) }));
+  return h("section", {}, h("h3", {}, "Tags ", usual ? says(usual) : null),
+    rows.length ? h("ul", { className: "statements" }, ...rows) : h("p", { className: "none" }, "No tag was sure enough."),
     form);
 }
 
@@ -69,20 +74,21 @@ function grouped(tags) {
   return found;
 }
 
-function statement(image, name, tags, redraw, matched) {
+function statement({ image, name, tags, redraw, usual, matched }) {
   const rejected = tags.some((tag) => tag.rejected);
   const mine = tags.some((tag) => tag.source.kind === "human" && !tag.rejected);
   const tool = (label, drawn, shown, pressed) => h("button", { type: "button", className: `quiet ${pressed ? "on" : ""}`, "aria-label": `${label}: ${name}`, "aria-pressed": String(pressed), title: label, "data-focus": `${drawn}-${name}`, onclick: () => correct(api.stateTag(image.id, name, shown), redraw) }, icon(drawn));
-  return h("li", { className: [rejected ? "rejected" : "", matched.includes(name) ? "matched" : ""].join(" ") },
+  return h("li", { className: [rejected ? "rejected" : "", matched ? "matched" : ""].join(" ") },
     h("button", { type: "button", className: "tag", title: "Search for this tag", "data-focus": `tag-${name}`, onclick: () => filterBy(name) }, name),
-    h("span", { className: "who" }, ...tags.map((tag) => said(tag))),
+    h("span", { className: "who" }, ...tags.map((tag) => said(tag, usual))),
     h("span", { className: "tools" }, tool("Yes, it shows this", "check", true, mine), tool("No, it does not", "close", false, rejected)));
 }
 
-function said(tag) {
+function said(tag, usual) {
+  const speaker = usual && who(tag.source) === who(usual) ? null : says(tag.source);
   if (tag.rejected) return h("span", { className: "line" }, h("span", { className: "verdict" }, "not here, says"), says(tag.source));
   const label = tag.threshold === null ? percent(tag.confidence) : `${percent(tag.confidence)}, asserted from ${percent(tag.threshold)}`;
-  return h("span", { className: "line", title: label }, bar(tag.confidence, tag.threshold), h("span", { className: "value" }, percent(tag.confidence)), says(tag.source));
+  return h("span", { className: "line", title: label }, meter(tag.confidence, tag.threshold), h("span", { className: "value" }, percent(tag.confidence)), speaker);
 }
 
 function filterBy(name) {

@@ -1,7 +1,7 @@
 // What is said when there are no pictures to show, and what to do about it.
 
 import * as api from "./api.js";
-import { $, count, h, icon } from "./dom.js";
+import { $, count, h, icon, prose } from "./dom.js";
 import * as state from "./state.js";
 
 export const clear = () => $("notice").replaceChildren();
@@ -14,7 +14,7 @@ export function failure(error, again) {
   const wrong = error.problem?.tag;
   say("error",
     h("h2", {}, error.title ?? "Something went wrong on this page"),
-    h("p", {}, error.message),
+    h("p", {}, ...prose(error.message)),
     h("div", { className: "actions" },
       ...suggestions.map((name) => button(`Use ${name}`, () => replaceTag(wrong, name))),
       wrong ? button(`Remove ${wrong}`, () => state.putTag(wrong, null), suggestions.length > 0) : null,

@@ -28,6 +28,7 @@ export function initSearchBox() {
 function onState(now, before) {
   if (now.text !== $("text").value.trim() && now.text !== before.text) $("text").value = now.text;
   $("clear").hidden = !state.ranked(now);
+  $("text").placeholder = now.drop.length || now.like.length ? "Add words" : "Describe a picture, or drop one here";
   if (String(now.like) !== String(before.like) || String(now.drop) !== String(before.drop)) drawExamples(now);
 }
 

@@ -1,0 +1,64 @@
+"""The web application over a library of its own: real servers, the bundled models, real photographs."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from indexer.cli.demo import bundled_photographs
+from indexer.settings import Settings
+from search_api.app import create_app
+from tests.conftest import caretaker
+from workers.runtime import Runtime, build
+
+NAMES = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg", "motorcycle_left.png", "china.jpg")
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[str, bytes]:
+    """Real photographs of different things, by file name."""
+    return {path.name: path.read_bytes() for path in bundled_photographs() if path.name in NAMES}
+
+
+@pytest.fixture(scope="session")
+def web_settings() -> Iterator[Settings]:
+    """A home apart from the other tests': what is searched here is what was uploaded here."""
+    home = Path(tempfile.mkdtemp(prefix="sightline-web-")).resolve()
+    warden = caretaker(home)
+    yield Settings(
+        home=home,
+        postgres_url=None,
+        redis_url=None,
+        milvus_url=None,
+        storage_url=None,
+        images={"max_bytes": 2_000_000},
+    )
+    warden.communicate(timeout=90)
+
+
+@pytest.fixture(scope="session")
+def client(web_settings: Settings) -> Iterator[TestClient]:
+    """The application as a program on the same machine reaches it."""
+    app = create_app(web_settings)
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def worker(client: TestClient, web_settings: Settings) -> Iterator[Runtime]:
+    """A worker's belongings in this process, so that a test decides when it works."""
+    runtime = build(web_settings)
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture(scope="session")
+def library(client: TestClient, worker: Runtime, photographs: dict[str, bytes]) -> dict[str, int]:
+    """The photographs, uploaded and indexed: image ids by file name."""
+    files = [("file", (name, data)) for name, data in photographs.items()]
+    taken = client.post("/v1/images", files=files).json()
+    ids = {item["name"]: item["image_id"] for item in taken["items"]}
+    worker.pipeline.index(sorted(ids.values()), taken["job_id"])
+    return ids

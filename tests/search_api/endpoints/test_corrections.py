@@ -1,0 +1,62 @@
+"""What people say of images."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from workers.runtime import Runtime
+
+Library = dict[str, int]
+
+
+def _shown(client: TestClient, tag: str) -> list[int]:
+    return [hit["id"] for hit in client.get("/v1/search", params={"tag": tag}).json()["hits"]]
+
+
+def test_person_asserts_and_rejects(client: TestClient, library: Library) -> None:
+    """A person's tag is found at once; the last word counts; another image is not touched."""
+    image_id = library["astronaut.png"]
+    image = client.put(f"/v1/images/{image_id}/tags/Space_Suit").json()
+    mine = next(tag for tag in image["tags"] if tag["name"] == "space suit")
+    assert (mine["confidence"], mine["source"]["kind"]) == (1.0, "human")
+    assert _shown(client, "space suit") == [image_id]
+    image = client.delete(f"/v1/images/{image_id}/tags/space%20suit").json()
+    assert next(tag for tag in image["tags"] if tag["name"] == "space suit")["rejected"]
+    assert _shown(client, "space suit") == []
+
+
+def test_rejection_outlives_the_machine(client: TestClient, library: Library, worker: Runtime) -> None:
+    """A model's tag a person rejected is no longer found, and the model's own row is still there."""
+    image_id = library["rocket.jpg"]
+    tag = next(t["name"] for t in client.get(f"/v1/images/{image_id}").json()["tags"])
+    assert image_id in _shown(client, tag)
+    client.delete(f"/v1/images/{image_id}/tags/{tag}")
+    assert image_id not in _shown(client, tag)
+    image = client.put(f"/v1/images/{image_id}/tags/{tag}").json()
+    assert {t["source"]["kind"] for t in image["tags"] if t["name"] == tag} == {"human", "model"}
+
+
+def test_own_caption_comes_first_and_is_searched(client: TestClient, library: Library) -> None:
+    """A person's caption leads, replaces only the person's earlier one, and counts in the search at once."""
+    image_id = library["china.jpg"]
+    machine = client.get(f"/v1/images/{image_id}").json()["caption"]
+    client.put(f"/v1/images/{image_id}/caption", json={"text": "first try"})
+    text = "a pagoda above the lake in Beijing"
+    image = client.put(f"/v1/images/{image_id}/caption", json={"text": text}).json()
+    assert [caption["text"] for caption in image["captions"]] == [text, machine]
+    hits = client.get("/v1/search", params={"text": text}).json()["hits"]
+    found = next(hit for hit in hits if hit["id"] == image_id)
+    assert found["scores"]["caption"] == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 2001])
+def test_caption_must_say_something(client: TestClient, library: Library, text: str) -> None:
+    """Neither nothing nor a novel."""
+    answer = client.put(f"/v1/images/{library['china.jpg']}/caption", json={"text": text})
+    assert answer.status_code == 422
+
+
+def test_corrections_of_nothing(client: TestClient, library: Library) -> None:
+    """Statements about an image that does not exist are 404, nameless tags 422."""
+    assert client.put("/v1/images/424242/tags/dog").status_code == 404
+    assert client.put("/v1/images/424242/caption", json={"text": "x"}).status_code == 404
+    assert client.put(f"/v1/images/{library['china.jpg']}/tags/%20").status_code == 422

@@ -1,0 +1,102 @@
+"""One image, its thumbnail and its original."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from indexer.catalog import images
+from indexer.ingest import read_file
+from workers.runtime import Runtime
+
+Library = dict[str, int]
+
+
+def test_everything_known(client: TestClient, library: Library, photographs: dict[str, bytes]) -> None:
+    """An image tells its identity, size, captions and tags with who says so, and sources."""
+    image = client.get(f"/v1/images/{library['chelsea.png']}").json()
+    data = photographs["chelsea.png"]
+    assert image["content_hash"] == hashlib.sha256(data).hexdigest()
+    assert (image["width"], image["height"]) == Image.open(io.BytesIO(data)).size
+    assert (image["state"], image["format"], image["bytes"]) == ("indexed", "png", len(data))
+    assert image["captions"][0]["source"]["kind"] == "model"
+    assert len(image["captions"][0]["source"]["version"]) == 12
+    assert image["sources"][0]["kind"] == "upload"
+
+
+@pytest.mark.parametrize("image_id", ["0", "-1", "424242", str(2**70)])
+def test_no_such_image(client: TestClient, image_id: str) -> None:
+    """Ids that name nothing, even impossible ones, are 404."""
+    for path in ("", "/thumbnail", "/original"):
+        answer = client.get(f"/v1/images/{image_id}{path}")
+        assert (answer.status_code, answer.json()["name"]) == (404, "not_found")
+
+
+def test_thumbnail_may_be_kept(client: TestClient, library: Library) -> None:
+    """Under the link handed out it is immutable; asked again with its ETag it is not sent again."""
+    image = client.get(f"/v1/images/{library['rocket.jpg']}").json()
+    answer = client.get(image["thumbnail_url"])
+    picture = Image.open(io.BytesIO(answer.content))
+    assert answer.headers["content-type"] == "image/webp"
+    assert "immutable" in answer.headers["cache-control"]
+    assert max(picture.size) <= 512
+    again = client.get(image["thumbnail_url"], headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    unversioned = client.get(f"/v1/images/{image['id']}/thumbnail")
+    assert "immutable" not in unversioned.headers["cache-control"]
+
+
+def test_original_is_sent_byte_for_byte(
+    client: TestClient, library: Library, photographs: dict[str, bytes]
+) -> None:
+    """An uploaded file comes back as it was, under its own name, unable to run anything."""
+    answer = client.get(f"/v1/images/{library['coffee.png']}/original")
+    assert answer.content == photographs["coffee.png"]
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-disposition"] == "inline; filename*=UTF-8''coffee.png"
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def _index(worker: Runtime, path: Path) -> int:
+    with worker.pipeline.sessions.begin() as session:
+        [row] = images.register(session, [read_file(path, path.as_uri(), 10**8)])
+    worker.pipeline.index([row.image_id])
+    return row.image_id
+
+
+def test_file_in_a_folder_only_while_unchanged(
+    client: TestClient, library: Library, worker: Runtime, tmp_path: Path
+) -> None:
+    """A file indexed where it lies is sent while its content is what was indexed, and never otherwise."""
+    path = tmp_path / "été & more.tiff"
+    Image.linear_gradient("L").save(path)
+    content = path.read_bytes()
+    image_id = _index(worker, path)
+    try:
+        answer = client.get(f"/v1/images/{image_id}/original")
+        assert answer.content == content
+        assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''%C3%A9t%C3%A9")
+        path.write_bytes(content[:-1] + b"!")
+        assert client.get(f"/v1/images/{image_id}/original").status_code == 404
+        path.unlink()
+        path.symlink_to("/etc/passwd")
+        assert client.get(f"/v1/images/{image_id}/original").status_code == 404
+    finally:
+        worker.pipeline.delete([image_id])
+
+
+def test_removal_is_queued(client: TestClient, library: Library, worker: Runtime, tmp_path: Path) -> None:
+    """Removing an image is a worker's task; the image is there until then, an unknown one is 404."""
+    path = tmp_path / "gone.png"
+    Image.radial_gradient("L").save(path)
+    image_id = _index(worker, path)
+    before = worker.queue.depth()
+    assert client.delete(f"/v1/images/{image_id}").status_code == 202
+    assert worker.queue.depth() == before + 1
+    worker.pipeline.delete([image_id])
+    assert client.get(f"/v1/images/{image_id}").status_code == 404
+    assert client.delete(f"/v1/images/{image_id}").status_code == 404
