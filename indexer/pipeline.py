@@ -97,6 +97,8 @@ class Pipeline:
         pending = [item for item in items if item.state != ANNOTATED]
         for batch in _batches(self._decode(pending, clock), self.batch_size):
             self._annotate(batch, clock)
+        with clock.stage("write"):
+            self.store.flush()
         if job_id is not None:
             with self.sessions.begin() as session:
                 jobs.add_stage_seconds(session, job_id, clock.seconds)

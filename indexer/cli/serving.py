@@ -1,6 +1,7 @@
 """`sightline serve`, `status` and `stop`."""
 
 import socket
+import threading
 import time
 from typing import Annotated
 
@@ -9,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from indexer import local_stack
-from indexer.cli.workspace import open_workspace, remarks, worker_process
-from indexer.errors import ConfigurationError
+from indexer.cli.workspace import Workspace, open_workspace, remarks, worker_process
+from indexer.errors import ConfigurationError, SightlineError
 from indexer.settings import get_settings
 
+KEEP_WORKER_S = 15.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -39,6 +41,7 @@ def serve(
     workspace = open_workspace()
     workspace.ensure_worker()
     workspace.engine.dispose()
+    threading.Thread(target=_keep_worker, args=[workspace], daemon=True).start()
     remarks.print(f"Sightline is at [bold]http://{host}:{port}/[/bold] (API: /docs). Ctrl-C to stop.")
 
     import uvicorn
@@ -65,6 +68,17 @@ def stop() -> None:
     worker_process(settings).stop()
     local_stack.stop(settings.home)
     remarks.print(f"Everything under {settings.home} is stopped.")
+
+
+def _keep_worker(workspace: Workspace) -> None:
+    """Start the background worker again whenever it is gone, so that no upload waits for ever."""
+    while True:
+        time.sleep(KEEP_WORKER_S)
+        try:
+            if workspace.ensure_worker():
+                remarks.print("[yellow]The worker had ended and was started again.[/yellow]")
+        except SightlineError as error:
+            remarks.print(f"[yellow]{error}[/yellow]")
 
 
 def _yes(value: bool) -> str:
