@@ -23,7 +23,7 @@ from indexer.catalog import annotations, images, jobs
 from indexer.decoding import DecodePool, Source
 from indexer.embeddings import EmbeddingStore
 from indexer.errors import ImageError, ImageUnreadable
-from indexer.images import DecodedImage
+from indexer.images import DecodedImage, InputSpec
 from indexer.storage import Storage
 from indexer.tables import ANNOTATED
 
@@ -44,9 +44,16 @@ class Models:
     embedder: "Embedder"
 
     @property
-    def inputs(self) -> tuple:
-        """How each wants its pixels, in the order tagger, captioner, embedder."""
-        return (self.tagger.input, self.captioner.input, self.embedder.input)
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """Every way of preparing pixels that one of them wants, each once."""
+        return tuple(dict.fromkeys((self.tagger.input, self.captioner.input, self.embedder.input)))
+
+    def stack(self, images: Sequence[DecodedImage]) -> dict[InputSpec, np.ndarray]:
+        """Decoded images as one batch (B, S, S, 3) uint8 for each way of preparing them.
+
+        Models that want the same get the very same array, by which they recognise shared work.
+        """
+        return {spec: np.stack([image.inputs[i] for image in images]) for i, spec in enumerate(self.inputs)}
 
 
 class StageClock:
@@ -143,16 +150,16 @@ class Pipeline:
     def _look(self, batch: Sequence[Decoded], clock: StageClock) -> list[annotations.Annotation]:
         """Run the models over one batch; one thread at a time, since they share the device."""
         tagger, captioner, embedder = self.models.tagger, self.models.captioner, self.models.embedder
-        for_tags, for_captions, for_embeddings = (
-            np.stack([decoded.inputs[slot] for _, decoded in batch]) for slot in range(3)
-        )
+        pixels = self.models.stack([decoded for _, decoded in batch])
         with self._models_lock:
             with clock.stage("tag"):
-                tags = tagger.tag(for_tags)
+                tags = tagger.tag(pixels[tagger.input])
             with clock.stage("caption"):
-                captions = captioner.caption(for_captions, [[tag.tag for tag in row] for row in tags])
+                captions = captioner.caption(
+                    pixels[captioner.input], [[tag.tag for tag in row] for row in tags]
+                )
             with clock.stage("embed"):
-                image_rows = annotations.pack(embedder.embed_images(for_embeddings))
+                image_rows = annotations.pack(embedder.embed_images(pixels[embedder.input]))
                 caption_rows = annotations.pack(embedder.embed_texts(captions))
         return [
             _annotation(
