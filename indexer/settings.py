@@ -17,7 +17,10 @@ class ImageLimits(BaseModel):
 
     max_bytes: Annotated[int, Field(gt=0, description="largest file accepted, in bytes")] = 100 * 2**20
     max_pixels: Annotated[int, Field(gt=0, description="largest image decoded, in pixels")] = 150_000_000
-    timeout_s: Annotated[float, Field(gt=0, description="longest one decode may take, in seconds")] = 10.0
+    timeout_s: Annotated[
+        float,
+        Field(gt=0, description="processor seconds one decode may take; three times as long by the clock"),
+    ] = 10.0
     max_memory_bytes: Annotated[int, Field(gt=0, description="most memory one decode may take, in bytes")] = (
         2**30
     )
