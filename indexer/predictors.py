@@ -72,7 +72,7 @@ def check_pixels(pixels: np.ndarray, spec: InputSpec) -> None:
 
 
 def resolve_device(device: str) -> str:
-    """The device "auto" stands for is the first of cuda, mps and cpu that is there; anything else is checked and returned.
+    """The device to use: for "auto" the first of cuda, mps and cpu that is there, else the one named, checked.
 
     Raises:
         ConfigurationError: a device this machine does not have.
