@@ -4,6 +4,7 @@ Post-norm BERT layers ("BERT", Devlin et al., NAACL 2019) whose self-attention, 
 present. Attribute names are those of the released RAM and Tag2Text checkpoints.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -149,6 +150,7 @@ class Layer(nn.Module):
     def _attend_context(self, hidden: Tensor, context: Tensor | None, cache: LayerCache | None) -> Tensor:
         known = cache.context if cache is not None else None
         if known is None:
+            assert context is not None, "cross-attention needs tokens to read"
             known = self.crossattention.self.key_values(context)
             if cache is not None:
                 cache.context = known
@@ -177,6 +179,10 @@ class Encoder(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.layer = nn.ModuleList(Layer(config) for _ in range(config.layers))
+
+    def layers(self) -> Iterator[Layer]:
+        """The layers, bottom up."""
+        return (layer for layer in self.layer if isinstance(layer, Layer))
 
     def forward(
         self,

@@ -48,9 +48,8 @@ class Ram(nn.Module):
 
     def label_queries(self, image_tokens: Tensor) -> Tensor:
         """(1 or B, tags, hidden): the same for every image in RAM, re-weighted by the image in RAM++."""
-        labels = self.label_embed
-        if self.config.descriptions > 1:
-            labels = self._reweighted(image_tokens[:, 0])
+        is_described = self.config.descriptions > 1
+        labels = self._reweighted(image_tokens[:, 0]) if is_described else self.label_embed
         queries = F.relu(self.wordvec_proj(labels))
         return queries if queries.dim() == 3 else queries[None]
 

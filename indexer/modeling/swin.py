@@ -60,7 +60,7 @@ class ConvStem(nn.Sequential):
         return features.permute(0, 2, 3, 1)
 
 
-class SwinBackbone(SwinTransformer):  # type: ignore[misc]  # timm is untyped
+class SwinBackbone(SwinTransformer):
     """Pixels to tokens: normalised (B, 3, S, S) -> (B, 1 + grid * grid, width), the mean token first."""
 
     def __init__(self, config: SwinConfig) -> None:

@@ -57,7 +57,7 @@ class Tag2Text(nn.Module):
         """The tag encoder's first layers use the head's cross-attention and feed-forward weights, with their own
         number of attention heads.
         """
-        shared = zip(self.tagging_head.encoder.layer, self.tag_encoder.encoder.layer, strict=False)
+        shared = zip(self.tagging_head.encoder.layers(), self.tag_encoder.encoder.layers(), strict=False)
         for head, layer in shared:
             for name in ("query", "key", "value"):
                 setattr(layer.crossattention.self, name, getattr(head.crossattention.self, name))

@@ -6,7 +6,7 @@ the tags and a caption of the photo through a bag of words. Only the backbone is
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +153,7 @@ class Batches:
         plain = torch.tensor([not self._plan.is_mixed(v) for v in views])
         return Batch(photos, plain, normalise(torch.from_numpy(pixels)), targets)
 
-    def from_step(self, step: int) -> Iterator[Batch]:
+    def from_step(self, step: int) -> Generator[Batch, None, None]:
         """Batches from `step` on, the next one prepared while this one trains."""
         with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(self._make, step)
@@ -237,7 +237,7 @@ class DistillRun:
         with torch.autocast("cpu", torch.bfloat16):
             answers = self.student(batch.pixels)
         losses = criterion(self.student, answers, batch)
-        take_step(sum(losses.values()), self.student, self.optimizer, self.schedule.rate(progress))  # type: ignore[arg-type]
+        take_step(sum(losses.values()), self.student, self.optimizer, self.schedule.rate(progress))
         self.step += 1
         self.average.update(self.student, self.step)
         return {name: float(value.detach()) for name, value in losses.items()}

@@ -30,10 +30,9 @@ def ram_config(tags: int) -> RamConfig:
 
 def tag2text_config(tags: int, tokens: WordPiece) -> Tag2TextConfig:
     """The small captioner."""
-    shape = {"hidden": 192, "intermediate": 512, "vocabulary": len(tokens), "positions": 48}
     head = BertConfig(192, 4, 512, layers=2, context=BACKBONE.width, self_attention=False)
-    tag_encoder = BertConfig(heads=6, layers=2, context=BACKBONE.width, **shape)
-    decoder = BertConfig(heads=6, layers=3, context=192, **shape)
+    tag_encoder = BertConfig(192, 6, 512, 2, context=BACKBONE.width, vocabulary=len(tokens), positions=48)
+    decoder = BertConfig(192, 6, 512, 3, context=192, vocabulary=len(tokens), positions=48)
     prompt = (tokens.decode_begin,)
     return Tag2TextConfig(BACKBONE, head, tag_encoder, decoder, tags, prompt, tokens.end, tag_tokens=32)
 

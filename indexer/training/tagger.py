@@ -91,7 +91,7 @@ def fit_calibration(logits: Tensor, targets: Tensor, known: Tensor) -> Calibrati
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = nn.functional.binary_cross_entropy_with_logits(scale * x + bias, y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     optimizer.step(closure)

@@ -10,11 +10,11 @@ from skimage import data as photographs
 
 from indexer import predictors
 from indexer.errors import ConfigurationError, UnknownModel
-from indexer.images import Limits, decode
+from indexer.images import InputSpec, Limits, decode
 from indexer.predictors import Captioner, Embedder, Tagger
 
 
-def as_pixels(picture: np.ndarray, spec: predictors.InputSpec) -> np.ndarray:
+def as_pixels(picture: np.ndarray, spec: InputSpec) -> np.ndarray:
     """What the pipeline would give a model of this picture."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
