@@ -117,14 +117,25 @@ function draw() {
   const refused = rows.filter((row) => row.status === "refused").length;
   const done = rows.length - open - refused;
   const parts = [open ? `${count(open, "picture")} to go` : null, done ? `${done} done` : null, refused ? `${refused} not added` : null];
-  const shade = $("uploads");
-  const scrolled = shade.querySelector("ul")?.scrollTop ?? 0;
-  shade.replaceChildren(
-    h("header", {}, h("h2", { role: "status" }, parts.filter(Boolean).join(" · ")),
-      h("button", { type: "button", className: "quiet", "aria-label": "Close the list", disabled: open > 0, title: open ? "Still working" : "Close", onclick: dismiss }, icon("close"))),
-    h("progress", { max: rows.length, value: done + refused, "aria-label": "All pictures" }),
-    h("ul", {}, ...rows.slice(0, 200).map(line)));
-  shade.querySelector("ul").scrollTop = scrolled;
+  const [said, closer, bar, list] = panel();
+  said.textContent = parts.filter(Boolean).join(" · ");
+  closer.disabled = open > 0;
+  closer.title = open ? "Still working" : "Close";
+  Object.assign(bar, { max: rows.length, value: done + refused });
+  list.replaceChildren(...rows.slice(0, 200).map(line));
+}
+
+/** The panel's parts, made once: what is read aloud must stay in place to be read aloud again. */
+function panel() {
+  const place = $("uploads");
+  if (!place.firstChild) {
+    place.append(
+      h("header", {}, h("h2", {}, h("span", { role: "status" })),
+        h("button", { type: "button", className: "quiet", "aria-label": "Close the list", onclick: dismiss }, icon("close"))),
+      h("progress", { "aria-label": "All pictures" }),
+      h("ul", {}));
+  }
+  return ["[role=status]", "button", "progress", "ul"].map((part) => place.querySelector(part));
 }
 
 function line(row) {

@@ -121,7 +121,7 @@ def _upload(page: Page, paths: list[Path]) -> None:
     expect(panel.locator("li.refused")).to_have_count(1)
     expect(panel.locator("li.refused")).to_contain_text("it is text")
     expect(panel.locator("li.done")).to_have_count(len(paths) - 1)
-    expect(panel.get_by_role("heading")).to_have_text(f"{len(paths) - 1} done · 1 not added")
+    expect(panel.get_by_role("status")).to_have_text(f"{len(paths) - 1} done · 1 not added")
     panel.get_by_role("button", name="Close the list").click()
     expect(panel).to_be_hidden()
 
