@@ -7,7 +7,7 @@ is missing, while a store is away.
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from sqlalchemy import Engine
@@ -61,11 +61,13 @@ class Services:
     limits: Limits
     storage: Storage
     servers: Part[Endpoints]
+    queues: Part[TaskQueue]
     engine: Part[Engine]
     embedder: Part[predictors.Embedder]
     store: Part[EmbeddingStore]
     pool: DecodePool
     searcher: Part[Searcher]
+    reconnecting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def sessions(self) -> sessionmaker[Session]:
@@ -74,8 +76,8 @@ class Services:
 
     @property
     def queue(self) -> TaskQueue:
-        """Sends tasks to the workers."""
-        return TaskQueue(self.servers.get().redis_url)
+        """Sends tasks to the workers. Raises ServiceUnavailable while there is no Redis."""
+        return self.queues.get()
 
     def start(self) -> None:
         """Make every part now. A store that is away is left for later; a wrong setting is raised."""
@@ -87,8 +89,18 @@ class Services:
                 logger.warning("starting without it: %s", error)
 
     def reconnect(self) -> None:
-        """Look for the servers again on next use: a private one that died is then started anew."""
-        self.servers.take()
+        """Look for the servers again, aside: a private one that died is started anew meanwhile."""
+        if self.reconnecting.acquire(blocking=False):
+            threading.Thread(target=self._find_servers, name="reconnect", daemon=True).start()
+
+    def _find_servers(self) -> None:
+        try:
+            self.servers.take()
+            self.servers.get()
+        except SightlineError as error:
+            logger.warning("still without it: %s", error)
+        finally:
+            self.reconnecting.release()
 
     def close(self) -> None:
         """End connections and decoding processes."""
@@ -108,6 +120,7 @@ def open_services(settings: Settings) -> Services:
     """
     limits = Limits(**settings.images.model_dump())
     servers = Part(lambda: endpoints(settings))
+    queues = Part(lambda: TaskQueue(servers.get().redis_url))
     engine = Part(lambda: _connect(servers.get().postgres_url))
     embedder = Part(
         lambda: predictors.load_embedder(settings.embedder, predictors.resolve_device(settings.device))
@@ -115,7 +128,7 @@ def open_services(settings: Settings) -> Services:
     store = Part(lambda: _open_store(settings, servers.get().milvus_url, engine.get(), embedder.get()))
     storage, pool = Storage(settings.storage), DecodePool(DECODERS, limits)
     searcher = Part(lambda: _searcher(engine.get(), embedder.get(), store.get(), limits, pool))
-    return Services(settings, limits, storage, servers, engine, embedder, store, pool, searcher)
+    return Services(settings, limits, storage, servers, queues, engine, embedder, store, pool, searcher)
 
 
 def _connect(url: str) -> Engine:

@@ -7,6 +7,7 @@ import * as state from "./state.js";
 
 const WAIT_MS = 300;
 const SUGGESTIONS = 7;
+const NARROW = matchMedia("(max-width: 720px)");
 let options = [];
 let active = -1;
 let fragment = "";
@@ -28,7 +29,7 @@ export function initSearchBox() {
 function onState(now, before) {
   if (now.text !== $("text").value.trim() && now.text !== before.text) $("text").value = now.text;
   $("clear").hidden = !state.ranked(now);
-  $("text").placeholder = now.drop.length || now.like.length ? "Add words" : "Describe a picture, or drop one here";
+  $("text").placeholder = now.drop.length || now.like.length ? "Add words" : NARROW.matches ? "Describe a picture" : "Describe a picture, or drop one here";
   if (String(now.like) !== String(before.like) || String(now.drop) !== String(before.drop)) drawExamples(now);
 }
 
