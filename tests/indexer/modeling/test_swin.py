@@ -1,0 +1,54 @@
+"""Our Swin against timm's, weight for weight."""
+
+import pytest
+import torch
+from timm.models.swin_transformer import SwinTransformer
+
+from indexer.modeling.swin import SwinBackbone, SwinConfig, joined, windows_of
+
+SHAPES = [
+    SwinConfig(64, 4, 16, (2, 2), (2, 4), 4),
+    SwinConfig(96, 4, 8, (2, 2, 2), (2, 4, 4), 6),
+    SwinConfig(64, 4, 8, (2, 3, 2), (2, 2, 4), 4),
+]
+
+
+@pytest.mark.parametrize("config", SHAPES, ids=str)
+def test_same_tokens_as_timm(config: SwinConfig) -> None:
+    """The same names, the same numbers: shifted windows, masks and windows larger than the map included."""
+    torch.manual_seed(0)
+    ours = SwinBackbone(config).eval()
+    theirs = SwinTransformer(
+        img_size=config.image_size,
+        patch_size=config.patch_size,
+        embed_dim=config.embed_dim,
+        depths=config.depths,
+        num_heads=config.num_heads,
+        window_size=config.window_size,
+        num_classes=0,
+    ).eval()
+    for parameter in ours.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    pixels = torch.randn(2, 3, config.image_size, config.image_size)
+    with torch.inference_mode():
+        expected = theirs.forward_features(pixels).flatten(1, 2)
+        tokens = ours(pixels)
+    scale = expected.std()
+    assert tokens.shape == (2, 1 + config.grid**2, config.width)
+    assert torch.allclose(tokens[:, 1:] / scale, expected / scale, atol=1e-5)
+    assert torch.allclose(tokens[:, 0], tokens[:, 1:].mean(1), atol=1e-6)
+
+
+def test_windows_and_back() -> None:
+    """Cutting and joining lose nothing."""
+    features = torch.randn(2, 6, 6, 5)
+    assert torch.equal(joined(windows_of(features, 3), 3, 6, 6), features)
+
+
+def test_stochastic_depth_only_while_training() -> None:
+    """Two passes agree in evaluation and differ in training."""
+    network = SwinBackbone(SwinConfig(32, 4, 8, (2, 2), (2, 2), 4, drop_path=0.9))
+    pixels = torch.randn(4, 3, 32, 32)
+    assert not torch.equal(network.train()(pixels), network.train()(pixels))
+    assert torch.equal(network.eval()(pixels), network.eval()(pixels))
