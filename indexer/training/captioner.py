@@ -32,7 +32,7 @@ class CaptionerSettings:
 
     seed: int = 0
     text_steps: int = 420
-    steps: int = 600
+    steps: int = 450
     asked: int = 96
     images: int = 48
     captions: int = 3

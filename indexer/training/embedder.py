@@ -23,7 +23,7 @@ class EmbedderSettings:
     """Everything that decides the outcome besides data and backbone."""
 
     seed: int = 0
-    text_steps: int = 250
+    text_steps: int = 150
     steps: int = 450
     batch: int = 256
     rate: float = 1e-3

@@ -59,6 +59,7 @@ class Settings:
     mixed_views: int = 4
     feature_views: int = 5
     precision_floor: float = 0.4
+    guide_threshold: float = 0.15  # a guide may be wrong: the decoder also looks, and more guides say more
     backbone: DistillSettings = field(default_factory=DistillSettings)
     tagger: TaggerSettings = field(default_factory=TaggerSettings)
     embedder: EmbedderSettings = field(default_factory=EmbedderSettings)
@@ -254,6 +255,7 @@ class Training:
         run.start_from(self.captioner_language())
         network = run.train_photos(self.features, self.labels, self._sentences(self.captions), self.chosen)
         calibration, vocabulary = self._thresholded(all_logits(network.tag_logits, self.features, self.held))
+        guides = (self.settings.guide_threshold,) * len(self.tags)
         spec: ModelSpec = spec_for(
             "captioner",
             "tag2text",
@@ -263,7 +265,7 @@ class Training:
             calibration=calibration,
             training=self._record(),
         )
-        export_model(network, spec, self.out, vocabulary)
+        export_model(network, spec, self.out, dataclasses.replace(vocabulary, thresholds=guides))
 
     def everything(self) -> None:
         """All stages in order; an exported model is not made again."""

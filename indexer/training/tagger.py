@@ -21,7 +21,7 @@ class TaggerSettings:
     """Everything that decides the outcome besides data and backbone."""
 
     seed: int = 0
-    epochs: int = 12
+    epochs: int = 8
     asked: int = 128
     batch: int = 128
     rate: float = 1e-3
