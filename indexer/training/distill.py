@@ -42,7 +42,7 @@ class DistillSettings:
 
     seed: int = 0
     batch: int = 64
-    epochs: int = 32
+    epochs: int = 21
     minutes: float | None = None
     rate: float = 1.2e-3
     weight_decay: float = 0.05
