@@ -62,7 +62,7 @@ class RetrievalFigures:
 
 @dataclass(frozen=True)
 class CaptionFigures:
-    """CIDEr-D (10 is perfect), BLEU-4 (1 is perfect), and the share of captions no other photo got."""
+    """CIDEr-D (10 is perfect), BLEU-4 (1 is perfect), different captions per photo, and mean length."""
 
     cider_d: float
     bleu4: float

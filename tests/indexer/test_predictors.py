@@ -22,8 +22,8 @@ def as_pixels(picture: np.ndarray, spec: InputSpec) -> np.ndarray:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _two_threads() -> None:
-    torch.set_num_threads(2)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
