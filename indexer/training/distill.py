@@ -173,7 +173,7 @@ class DistillLoss(nn.Module):
         scales = {name: torch.from_numpy(files.basis(name).scale).float() for name in ("middle", "last")}
         self._weights = {name: scale / scale.mean() for name, scale in scales.items()}
         sample = torch.from_numpy(np.array(files.open("pooled")[0, ::4])).float()
-        self._pooled = sample.mean(0), sample.std(0) + 4.0
+        self._pooled = sample.mean(0), sample.std(0, correction=0) + 4.0
 
     def _from_teacher(self, answers: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
         maps = {
@@ -189,18 +189,23 @@ class DistillLoss(nn.Module):
         }
 
     def _from_people(self, student: Student, answers: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        labels, plain = self._labels, batch.plain
-        rows = torch.from_numpy(batch.photos)[plain]
-        tags = asymmetric(answers["tags"][plain], labels.targets[rows], labels.known[rows])
+        """Tags and captions of the unmixed views; a small batch may have neither."""
+        labels, weight = self._labels, self._settings.supervised
+        rows = torch.from_numpy(batch.photos)[batch.plain]
         told = [i for i in range(len(rows)) if labels.captions[int(rows[i])]]
-        bags = [labels.captions[int(rows[i])] for i in told]
+        if not told:
+            return {}
+        tags = asymmetric(answers["tags"][batch.plain], labels.targets[rows], labels.known[rows])
+        pairs = self._pairs(student, answers["image_projection"][batch.plain][told], rows[told])
+        return {"tags": 0.1 * weight * tags, "pairs": 0.4 * weight * pairs}
+
+    def _pairs(self, student: Student, images: Tensor, photos: Tensor) -> Tensor:
+        """One caption of each photo, as a bag of words, against the images."""
+        bags = [self._labels.captions[int(photo)] for photo in photos]
         chosen = [torch.tensor(b[int(self._rng.integers(len(b)))]) for b in bags]
         offsets = torch.tensor([0] + [len(c) for c in chosen[:-1]]).cumsum(0)
         texts = F.normalize(student.bag(torch.cat(chosen), offsets).float(), dim=-1)
-        images = F.normalize(answers["image_projection"][plain][told], dim=-1)
-        pairs = contrastive(images, texts, student.log_scale, rows[told])
-        weight = self._settings.supervised
-        return {"tags": 0.1 * weight * tags, "pairs": 0.4 * weight * pairs}
+        return contrastive(F.normalize(images, dim=-1), texts, student.log_scale, photos)
 
     def forward(self, student: Student, answers: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Name -> weighted loss."""
