@@ -87,7 +87,7 @@ class Ingest:
 
     def _register(self, paths: Sequence[Path], position: int) -> int:
         """Register one chunk; how many job items it added."""
-        facts = {path.absolute().as_uri(): path for path in paths}
+        facts = {Path(os.path.abspath(path)).as_uri(): path for path in paths}  # noqa: PTH100 - drops `..`
         with self.sessions() as session:
             known = images.known_files(session, "path", list(facts))
         items: list[jobs.NewItem] = []

@@ -12,7 +12,7 @@ from indexer.catalog import hits, jobs
 from indexer.catalog import tags as tag_catalog
 from indexer.cli.indexing import Run, new_job
 from indexer.cli.searching import open_searcher, print_result
-from indexer.cli.workspace import Workspace, open_workspace
+from indexer.cli.workspace import Workspace, open_workspace, shown_path
 from indexer.errors import NotFound
 from indexer.query import Query, TagFilter
 from indexer.search import SearchResult
@@ -67,7 +67,8 @@ def demo(
         "  make serve                                   the page, at http://127.0.0.1:8420/\n"
         "  .venv/bin/sightline index ~/Pictures         your own pictures\n"
         '  .venv/bin/sightline search "a dog on grass"  by words; --tag, --not, --like for more\n'
-        "  .venv/bin/sightline stop                     end the background servers"
+        "  .venv/bin/sightline stop                     end the background servers",
+        soft_wrap=True,
     )
 
 
@@ -95,14 +96,15 @@ def _index(workspace: Workspace, paths: list[str], out: Console) -> list[int]:
             for image in hits.load(session, ready[: 50 - len(shown)]):
                 tags = ", ".join(f"{tag.name} {tag.confidence:.2f}" for tag in image.tags[:SHOWN])
                 name = image.sources[0].uri.rsplit("/", 1)[-1] if image.sources else str(image.id)
-                out.print(f"  [cyan]{name}[/cyan]  {image.captions[0].text}  [dim]{tags}[/dim]")
+                line = f"  [cyan]{name}[/cyan]  {image.captions[0].text}  [dim]{tags}[/dim]"
+                out.print(line, soft_wrap=True)
         shown.update(ready)
 
     progress = run.follow(show_new)
     show_new()
     with workspace.sessions() as session:
         for failure in jobs.failures(session, run.job_id):
-            out.print(f"  [yellow]{failure.code}[/yellow] {failure.uri}: {failure.message}")
+            out.print(f"  [yellow]{failure.code}[/yellow] {shown_path(failure.uri)}: {failure.message}")
         out.print(f"  {progress.indexed} indexed, {progress.failed} refused")
         return jobs.indexed_images(session, run.job_id)
 
@@ -112,7 +114,7 @@ def _search(workspace: Workspace, image_ids: list[int], bundled: bool) -> list[t
     searcher = open_searcher(workspace)
     with workspace.sessions() as session:
         common = tag_catalog.list_counts(session, limit=1)[0].name
-        text = "a cat looking at the camera" if bundled else f"a photo of a {common}"
+        text = "a person smiling at the camera" if bundled else f"a photo of a {common}"
         queries = {
             f'sightline search "{text}"': Query(text=text, limit=SHOWN),
             f'sightline search --tag "{common}"': Query(tags=TagFilter(all=(common,)), limit=SHOWN),

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Annotated
-from urllib.parse import unquote
 
 import typer
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,7 +21,7 @@ from rich.progress import (
 from sqlalchemy.exc import OperationalError
 
 from indexer.catalog import jobs
-from indexer.cli.workspace import Workspace, open_workspace, remarks, run_worker
+from indexer.cli.workspace import Workspace, open_workspace, remarks, run_worker, shown_path
 from indexer.errors import ServiceUnavailable
 from indexer.ingest import Ingest, Tally
 from indexer.local_stack import endpoints
@@ -206,7 +206,10 @@ class Report:
         if shares := self._shares():
             remarks.print("Time: " + ", ".join(f"{stage} {share:.0%}" for stage, share in shares.items()))
         for failure in self.failures:
-            remarks.print(f"  [yellow]{failure.code}[/yellow] {unquote(failure.uri)}: {failure.message}")
+            remarks.print(
+                f"  [yellow]{failure.code}[/yellow] {shown_path(failure.uri)}: {escape(failure.message)}",
+                soft_wrap=True,
+            )
 
     def _as_dict(self) -> dict[str, object]:
         return {

@@ -5,14 +5,13 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import unquote, urlparse
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from indexer.catalog import tags as tag_catalog
-from indexer.cli.workspace import Workspace, open_workspace, remarks
+from indexer.cli.workspace import Workspace, open_workspace, remarks, shown_path
 from indexer.errors import ImageUnreadable
 from indexer.images import Limits
 from indexer.query import Query, TagFilter
@@ -126,13 +125,13 @@ def caption_of(hit: Hit) -> str:
 
 def name_of(hit: Hit) -> str:
     """Where the image came from, as a person would write it."""
-    uri = hit.image.sources[0].uri if hit.image.sources else f"image {hit.image.id}"
-    return unquote(urlparse(uri).path) if uri.startswith("file:") else uri
+    return shown_path(hit.image.sources[0].uri) if hit.image.sources else f"image {hit.image.id}"
 
 
 def print_result(result: SearchResult, offset: int = 0) -> None:
     """A table of hits on standard output, and how many there are in all."""
-    table = Table("", "score", "image", "caption", "what", expand=True)
+    ranked = any(hit.score is not None for hit in result.hits)
+    table = Table("", *(("score", "image", "caption") if ranked else ()), Column("what", overflow="fold"))
     for rank, hit in enumerate(result.hits, offset + 1):
         shown = [
             f"[bold]{tag.name}[/bold] {tag.confidence:.2f}"
@@ -141,10 +140,10 @@ def print_result(result: SearchResult, offset: int = 0) -> None:
             for tag in hit.image.tags
             if not tag.rejected
         ]
-        score = "" if hit.score is None else f"{hit.score:.3f}"
-        parts = [f"{hit.scores[name]:.3f}" if name in hit.scores else "" for name in ("image", "caption")]
+        parts = [f"{hit.scores[name]:.3f}" for name in ("image", "caption") if ranked]
+        score = [] if hit.score is None else [f"{hit.score:.3f}"]
         what = f"{caption_of(hit)}\n[dim]{', '.join(shown[:SHOWN_TAGS])}[/dim]\n[dim]{name_of(hit)}[/dim]"
-        table.add_row(str(rank), score, *parts, what)
+        table.add_row(str(rank), *score, *parts, what)
     if result.hits:
         Console().print(table)
     remarks.print(_summary(result))

@@ -5,8 +5,10 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
 
 from rich.console import Console
+from rich.markup import escape
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -99,6 +101,11 @@ def open_workspace() -> Workspace:
     except OperationalError as error:
         raise ServiceUnavailable("postgres", f"Postgres does not answer: {error.orig}") from error
     return Workspace(settings, servers, engine, connection.sessions(engine))
+
+
+def shown_path(uri: str) -> str:
+    """A source's address as a person would write it, safe to print with markup."""
+    return escape(unquote(urlparse(uri).path) if uri.startswith("file:") else uri)
 
 
 def worker_process(settings: Settings) -> ManagedProcess:
