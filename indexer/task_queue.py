@@ -5,13 +5,14 @@ A message carries ids only, is sent after the commit that made them true, and ma
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
-from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
 from indexer.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 INDEX_IMAGES = "image.index"
 DELETE_IMAGES = "image.delete"
@@ -52,7 +53,9 @@ class TaskQueue:
         self.url = url
 
     @cached_property
-    def _app(self) -> Celery:
+    def _app(self) -> "Celery":
+        from celery import Celery  # half a second that commands without work for a worker are spared
+
         app = Celery("sightline", broker=self.url)
         app.conf.update(OPTIONS)
         return app
@@ -75,6 +78,8 @@ class TaskQueue:
             self._send(DELETE_IMAGES, {"image_ids": part}, INTERACTIVE)
 
     def _send(self, task: str, payload: dict[str, Any], priority: int) -> None:
+        from kombu.exceptions import OperationalError
+
         retries = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.3}
         try:
             self._app.send_task(task, kwargs=payload, priority=priority, retry=True, retry_policy=retries)

@@ -15,7 +15,7 @@ from indexer.cli.workspace import Workspace, open_workspace, remarks, shown_path
 from indexer.errors import ImageUnreadable
 from indexer.images import Limits
 from indexer.query import Query, TagFilter
-from indexer.search import Hit, Searcher, SearchResult
+from indexer.search import Hit, Searcher, SearchResult, browse
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 SHOWN_TAGS = 6
@@ -51,7 +51,9 @@ def search(
     query = Query(text, _ids(like), _files(like), tag_filter, limit, offset)
     workspace = open_workspace()
     with workspace.sessions() as session:
-        result = open_searcher(workspace).search(session, query)
+        # Browsing needs no network, so none is loaded.
+        answer = open_searcher(workspace).search if query.semantic else browse
+        result = answer(session, query)
     if as_json:
         sys.stdout.write(json.dumps(as_dict(result), default=str) + "\n")
     else:
