@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -62,6 +63,43 @@ class Normaliser(nn.Module):
         return (batch.permute(0, 3, 1, 2).float() - self.mean) / self.std
 
 
+class Eyes:
+    """A backbone with its normalisation, shared by the predictors whose weights name the same file.
+
+    The last batch's tokens are kept, so three predictors that are given the very same array (not an equal
+    one; arrays must not be written to between calls) cost one pass of the backbone.
+    """
+
+    def __init__(self, backbone: nn.Module, normalise: Normaliser) -> None:
+        self.backbone = backbone
+        self._normalise = normalise
+        self._last: tuple[np.ndarray, Tensor] | None = None
+
+    def tokens(self, pixels: np.ndarray) -> Tensor:
+        """(B, S, S, 3) uint8 -> (B, 1 + L, width), the mean token first."""
+        last = self._last  # read once: other threads may replace it
+        if last is None or last[0] is not pixels:
+            last = (pixels, self.backbone(self._normalise(pixels)))
+            self._last = last
+        return last[1]
+
+
+_eyes: WeakValueDictionary[tuple[object, ...], Eyes] = WeakValueDictionary()
+
+
+def eyes_of(network: nn.Module, spec: ModelSpec, folder: Path, device: str) -> Eyes:
+    """The eyes of a network with a `visual_encoder`; the same for all that share its first weights file."""
+    key = (weights_version((folder / spec.weights[0],)), device, spec.mean, spec.std)
+    eyes = _eyes.get(key) if len(spec.weights) > 1 else None
+    if eyes is None:
+        normalise = Normaliser(spec.mean, spec.std).to(device)
+        eyes = Eyes(network.get_submodule("visual_encoder").to(device), normalise)
+        if len(spec.weights) > 1:
+            _eyes[key] = eyes
+    network.register_module("visual_encoder", eyes.backbone)
+    return eyes
+
+
 def check_pixels(pixels: np.ndarray, spec: InputSpec) -> None:
     """Raise ValueError unless `pixels` is (B, size, size, 3) uint8 as the model's InputSpec says."""
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (spec.size, spec.size, 3):
@@ -92,14 +130,20 @@ class Tagger:
     """Which tags of its vocabulary an image shows."""
 
     def __init__(
-        self, network: Ram, spec: ModelSpec, vocabulary: Vocabulary, version: str, device: str
+        self,
+        network: Ram,
+        eyes: Eyes,
+        spec: ModelSpec,
+        vocabulary: Vocabulary,
+        version: str,
+        device: str,
     ) -> None:
         self.identity = ModelIdentity("tagger", spec.name, version)
         self.input = spec.input
         self.vocabulary = vocabulary
         self._calibration = spec.calibration
         self._network = network.to(device)
-        self._normalise = Normaliser(spec.mean, spec.std).to(device)
+        self._eyes = eyes
 
     @torch.inference_mode()
     def confidences(self, pixels: np.ndarray) -> np.ndarray:
@@ -107,7 +151,8 @@ class Tagger:
         check_pixels(pixels, self.input)
         if not len(pixels):
             return np.zeros((0, len(self.vocabulary)), np.float32)
-        logits = self._network(self._normalise(pixels)).float()
+        tokens = self._network.image_proj(self._eyes.tokens(pixels))
+        logits = self._network.logits(tokens).float()
         confidences: np.ndarray = (
             torch.sigmoid(logits * self._calibration.scale + self._calibration.bias).cpu().numpy()
         )
@@ -138,6 +183,7 @@ class Captioner:
     def __init__(
         self,
         network: Tag2Text,
+        eyes: Eyes,
         spec: ModelSpec,
         vocabulary: Vocabulary,
         tokenizer: WordPiece,
@@ -152,7 +198,7 @@ class Captioner:
         self._calibration = spec.calibration
         self._tokenizer = tokenizer
         self._network = network.to(device)
-        self._normalise = Normaliser(spec.mean, spec.std).to(device)
+        self._eyes = eyes
 
     @torch.inference_mode()
     def caption(self, pixels: np.ndarray, tags: Sequence[Sequence[str]] | None = None) -> list[str]:
@@ -167,7 +213,7 @@ class Captioner:
             raise ValueError(f"{len(pixels)} images but {len(tags)} tag lists: give one list an image")
         if not len(pixels):
             return []
-        tokens = self._network.visual_encoder(self._normalise(pixels))
+        tokens = self._eyes.tokens(pixels)
         guides = self._recognised(tokens) if tags is None else tags
         ids, mask = self._tag_ids(guides, tokens.device)
         encoded = self._network.encode_tags(ids, mask, tokens)
@@ -202,15 +248,15 @@ class TwoTowers(Protocol):
 class SmallTowers:
     """The bundled dual encoder with its tokenizer."""
 
-    def __init__(self, network: DualEncoder, spec: ModelSpec, tokenizer: WordPiece, device: str) -> None:
+    def __init__(self, network: DualEncoder, eyes: Eyes, tokenizer: WordPiece, device: str) -> None:
         self._network = network.to(device)
         self._tokenizer = tokenizer
-        self._normalise = Normaliser(spec.mean, spec.std).to(device)
+        self._eyes = eyes
         self._device = device
 
     def images(self, pixels: np.ndarray) -> Tensor:
         """See TwoTowers."""
-        return self._network.encode_image(self._normalise(pixels))
+        return self._network.embed_tokens(self._eyes.tokens(pixels))
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """See TwoTowers."""
@@ -279,7 +325,8 @@ def load_tagger(name: str = "small", device: str = "cpu") -> Tagger:
     network = build(spec, folder)
     assert isinstance(network, Ram)
     assert spec.vocabulary is not None
-    return Tagger(network, spec, load_vocabulary(folder / spec.vocabulary), _version(spec, folder), device)
+    eyes, vocabulary = eyes_of(network, spec, folder, device), load_vocabulary(folder / spec.vocabulary)
+    return Tagger(network, eyes, spec, vocabulary, _version(spec, folder), device)
 
 
 def load_captioner(name: str = "small", device: str = "cpu") -> Captioner:
@@ -291,7 +338,8 @@ def load_captioner(name: str = "small", device: str = "cpu") -> Captioner:
     assert spec.tokenizer is not None
     vocabulary = load_vocabulary(folder / spec.vocabulary)
     tokenizer = WordPiece.load(folder / spec.tokenizer)
-    return Captioner(network, spec, vocabulary, tokenizer, _version(spec, folder), device)
+    eyes = eyes_of(network, spec, folder, device)
+    return Captioner(network, eyes, spec, vocabulary, tokenizer, _version(spec, folder), device)
 
 
 def load_embedder(name: str = "small", device: str = "cpu") -> Embedder:
@@ -307,7 +355,8 @@ def load_embedder(name: str = "small", device: str = "cpu") -> Embedder:
     network = build(spec, folder)
     assert isinstance(network, DualEncoder)
     assert spec.tokenizer is not None
-    towers = SmallTowers(network, spec, WordPiece.load(folder / spec.tokenizer), device)
+    eyes = eyes_of(network, spec, folder, device)
+    towers = SmallTowers(network, eyes, WordPiece.load(folder / spec.tokenizer), device)
     identity = ModelIdentity("embedder", spec.name, _version(spec, folder))
     return Embedder(towers, identity, spec.input, network.config.dimension)
 

@@ -148,3 +148,18 @@ def test_devices() -> None:
     assert predictors.resolve_device("cpu") == "cpu"
     with pytest.raises(ConfigurationError, match="try auto or cpu"):
         predictors.resolve_device("abacus")
+
+
+def test_one_batch_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predictors over one backbone file share it, and its answer to the very same array; not to an equal one."""
+    tagger, embedder = predictors.load_tagger(), predictors.load_embedder()
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 192, 192, 3), dtype=np.uint8)
+    first = embedder.embed_images(pixels)
+    seen = []
+    backbone = tagger._eyes.backbone
+    handle = backbone.register_forward_pre_hook(lambda *_: seen.append(1))
+    tagger.tag(pixels)
+    assert not seen
+    assert np.allclose(embedder.embed_images(pixels.copy()), first, atol=1e-5)
+    handle.remove()
+    assert len(seen) == 1
