@@ -17,13 +17,14 @@ def main() -> None:
     parser.add_argument("--skip-stages", action="store_true", help="only searches")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sightline-bench-") as folder:
-        home = Path(folder) / "home"
+        photographs, made_up = Path(folder) / "photographs", Path(folder) / "made-up"
         try:
             if not options.skip_stages:
-                stages.run(home, options.photos)
-            searches.run(home, options.sizes)
+                stages.run(photographs, options.photos)
+            searches.run(made_up, options.sizes)
         finally:
-            local_stack.stop(home)
+            for home in (photographs, made_up):
+                local_stack.stop(home)
 
 
 main()

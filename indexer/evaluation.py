@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from indexer.images import InputSpec, Limits, decode
-from indexer.predictors import Captioner, Embedder, Tagger
+from indexer.predictors import Captioner, Embedder, Tagger, passing
 from indexer.vocabulary import Vocabulary
 
 NGRAMS = 4
@@ -256,11 +256,14 @@ def caption_figures(captions: Sequence[str], references: Sequence[Sequence[str]]
     )
 
 
-def _batches(examples: Sequence[Example], specs: Sequence[InputSpec]) -> Iterator[list[np.ndarray]]:
-    """Pixels for every model, (B, S, S, 3) uint8 each, decoded as the pipeline does."""
+def _batches(
+    examples: Sequence[Example], specs: Sequence[InputSpec]
+) -> Iterator[dict[InputSpec, np.ndarray]]:
+    """Pixels (B, S, S, 3) uint8 for every way of preparing them, decoded as the pipeline does."""
+    wanted = tuple(dict.fromkeys(specs))
     for start in range(0, len(examples), BATCH):
-        rows = [decode(e.path.read_bytes(), specs, Limits()).inputs for e in examples[start : start + BATCH]]
-        yield [np.stack(column) for column in zip(*rows, strict=True)]
+        rows = [decode(e.path.read_bytes(), wanted, Limits()).inputs for e in examples[start : start + BATCH]]
+        yield dict(zip(wanted, (np.stack(column) for column in zip(*rows, strict=True)), strict=True))
 
 
 def evaluate(
@@ -275,7 +278,7 @@ def evaluate(
 
     Args:
         tagger: judged where photos have tags.
-        captioner: judged, guided by its own tags, where photos have captions.
+        captioner: judged where photos have captions; guided by the tagger's tags, as in the pipeline.
         embedder: judged by finding each photo from each of its captions among all photos.
         dataset: the JSON-lines file.
         limit: only the first photos.
@@ -284,9 +287,12 @@ def evaluate(
     examples = read_examples(dataset)[:limit]
     confidences, captions, images = [], [], []
     for pixels in _batches(examples, (tagger.input, captioner.input, embedder.input)):
-        confidences.append(tagger.confidences(pixels[0]))
-        captions += captioner.caption(pixels[1])
-        images.append(embedder.embed_images(pixels[2]))
+        confidences.append(tagger.confidences(pixels[tagger.input]))
+        shown = passing(confidences[-1], tagger.vocabulary)
+        captions += captioner.caption(
+            pixels[captioner.input], [[score.tag for score in row] for row in shown]
+        )
+        images.append(embedder.embed_images(pixels[embedder.input]))
         progress(len(captions), len(examples))
     owners = [number for number, example in enumerate(examples) for _ in example.captions]
     told = [number for number, example in enumerate(examples) if example.captions]

@@ -24,11 +24,11 @@ class EmbedderSettings:
 
     seed: int = 0
     text_steps: int = 150
-    steps: int = 450
+    steps: int = 1200
     batch: int = 256
     rate: float = 1e-3
     weight_decay: float = 0.1
-    average: float = 0.99
+    average: float = 0.995
     max_scale: float = 3.4
 
 

@@ -21,13 +21,13 @@ class TaggerSettings:
     """Everything that decides the outcome besides data and backbone."""
 
     seed: int = 0
-    epochs: int = 8
+    epochs: int = 30
     asked: int = 128
     batch: int = 128
     rate: float = 1e-3
     weight_decay: float = 0.05
     gamma_neg: float = 2.0
-    average: float = 0.99
+    average: float = 0.995
 
 
 def some_tags(labels: Labels, count: int, rng: np.random.Generator) -> Tensor:
