@@ -17,7 +17,6 @@ def database_url() -> str:
     if url := context.config.attributes.get("url"):
         return str(url)
     from indexer.local_stack import endpoints
-
     from indexer.settings import get_settings
 
     return endpoints(get_settings()).postgres_url
