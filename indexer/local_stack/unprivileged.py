@@ -11,8 +11,11 @@ import ctypes
 import os
 import sys
 
-_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 8, 47, 2
-_CAP_DAC_OVERRIDE = 1
+_PR_SET_KEEPCAPS, _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 8, 28, 47, 2
+# access(2), by which PostgreSQL finds its own programs, asks what the real user may do, and forgets
+# capabilities unless this bit is set: below a folder only root can enter it would find nothing.
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
+_CAP_DAC_OVERRIDE, _CAP_SETPCAP = 1, 8
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -30,13 +33,19 @@ def become(uid: int, gid: int) -> None:
 
 
 def _keep_file_access(libc: ctypes.CDLL) -> None:
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    bit = 1 << _CAP_DAC_OVERRIDE
-    wanted = (ctypes.c_uint32 * 6)(
-        bit, bit, bit, 0, 0, 0
-    )  # effective, permitted, inheritable; then the high half
-    if libc.capset(header, wanted) == 0:
+    if _hold(libc, _CAP_DAC_OVERRIDE, _CAP_SETPCAP):
+        libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+    if _hold(libc, _CAP_DAC_OVERRIDE):
         libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+
+
+def _hold(libc: ctypes.CDLL, *capabilities: int) -> bool:
+    """Keep these capabilities and drop all others; whether the kernel agreed."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    bits = sum(1 << capability for capability in capabilities)
+    # effective, permitted, inheritable; then the high half
+    wanted = (ctypes.c_uint32 * 6)(bits, bits, bits, 0, 0, 0)
+    return bool(libc.capset(header, wanted) == 0)
 
 
 if __name__ == "__main__":
