@@ -55,10 +55,11 @@ class Library:
         self.engine, self.size = engine, size
         rng = np.random.default_rng(size)
         centres = rng.normal(size=(CLUSTERS, DIMENSION))
-        self.images = _unit(
-            centres[rng.integers(CLUSTERS, size=size)] + 0.7 * rng.normal(size=(size, DIMENSION))
-        )
-        self.captions = _unit(self.images + 0.05 * rng.normal(size=(size, DIMENSION)))
+        raw = _unit(centres[rng.integers(CLUSTERS, size=size)] + 0.7 * rng.normal(size=(size, DIMENSION)))
+        near = _unit(raw + 0.05 * rng.normal(size=(size, DIMENSION)))
+        # Truth is what is stored: rounded to float16, then made unit again, as the pipeline does.
+        self.packed = annotations.pack(raw), annotations.pack(near)
+        self.images, self.captions = _unit(raw.astype(np.float16)), _unit(near.astype(np.float16))
         identity = ModelIdentity("embedder", "benchmark", f"{size:012d}")
         self.store = EmbeddingStore(milvus_url, dimension=DIMENSION, model=identity, timeout_s=120)
         self.store.ensure()
@@ -71,16 +72,16 @@ class Library:
             connection_ = session.connection()
             _insert_rows(connection_, self.size, self.embedder_id)
             for table, key, rows in (
-                ("image_embeddings", "image_id", self.images),
-                ("caption_embeddings", "caption_id", self.captions),
+                ("image_embeddings", "image_id", self.packed[0]),
+                ("caption_embeddings", "caption_id", self.packed[1]),
             ):
-                _copy(connection_, table, key, self.embedder_id, annotations.pack(rows))
+                _copy(connection_, table, key, self.embedder_id, rows)
             session.commit()
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as live:
             live.execute(text("ANALYZE"))
         ids = list(range(1, self.size + 1))
-        self.store.upsert_images(ids, _unit(self.images.astype(np.float16)))
-        self.store.upsert_captions(ids, ids, _unit(self.captions.astype(np.float16)))
+        self.store.upsert_images(ids, self.images)
+        self.store.upsert_captions(ids, ids, self.captions)
         self.store.flush()
 
     def measure(self, tag: str) -> str:

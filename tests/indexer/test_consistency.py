@@ -65,9 +65,6 @@ def test_a_stale_caption_of_a_living_image_is_removed_alone(checker: Checker) ->
 
 def test_images_of_another_embedder_are_sent_back_to_the_workers(checker: Checker) -> None:
     """After a change of model nothing is silently missing from search."""
-    with checker.sessions.begin() as session:
-        other = images.register(session, [])
-        assert other == []
     changed = Checker(checker.sessions, checker.store, checker.embedder_id + 100)
     queued: list[int] = []
     report = changed.check()
