@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -25,6 +26,7 @@ DATABASE = "sightline"
 _POSTGRES_PORT = 5432  # names the socket; nothing listens on it
 _HERE = Path(__file__).parent
 _INITDB_TIMEOUT_S = 120.0
+_SWEEP_TIMEOUT_S = 10.0
 
 
 def postgres(home: Path) -> ManagedProcess:
@@ -181,7 +183,7 @@ def _make_cluster(home: Path, data: Path) -> None:
     """Initialise beside and rename: a killed initdb leaves a folder to sweep, never half a cluster."""
     with homes.writing(home):
         for abandoned in home.glob("postgres.new-*"):
-            shutil.rmtree(abandoned, ignore_errors=True)  # an orphaned initdb may be at it still
+            _sweep(abandoned)
         if data.exists():
             return
         homes.must_have_room(home)
@@ -196,6 +198,14 @@ def _make_cluster(home: Path, data: Path) -> None:
         raise
     with homes.writing(home):
         fresh.rename(data)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove a folder that an orphaned initdb may still be filling: it ends once its files are gone."""
+    deadline = time.monotonic() + _SWEEP_TIMEOUT_S
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.02)
 
 
 def _run_initdb(home: Path, fresh: Path) -> None:
