@@ -4,6 +4,7 @@ Nothing needs to be set: without URLs, the servers are started privately under `
 Read by roots only (command line, worker, web server, migrations); everything else takes arguments.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +61,9 @@ class Settings(BaseSettings):
     tagger: Annotated[str, Field(description="model that tags")] = "small"
     captioner: Annotated[str, Field(description="model that captions")] = "small"
     embedder: Annotated[str, Field(description="model that embeds images and texts")] = "small"
+    models: Annotated[
+        Path | None, Field(description="where pulled and imported models lie; none: in the Hugging Face cache")
+    ] = None
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
     host: Annotated[str, Field(description="address the web server listens on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port of the web server")] = 8420
@@ -70,6 +74,17 @@ class Settings(BaseSettings):
     def storage(self) -> str:
         """Where originals and thumbnails live: the configured URL, or a folder under `home`."""
         return self.storage_url or str(self.home / "store")
+
+    @property
+    def models_home(self) -> Path:
+        """Where installed models lie, a folder each: `models`, or a folder in the Hugging Face cache, found as its
+        own library finds it (HF_HOME, XDG_CACHE_HOME, ~/.cache), so that one variable moves every download.
+        """
+        if self.models is not None:
+            return self.models.expanduser()
+        cache_home = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+        hub_home = os.environ.get("HF_HOME") or str(Path(cache_home) / "huggingface")
+        return Path(os.path.expandvars(hub_home)).expanduser() / "sightline"
 
 
 @cache

@@ -38,3 +38,23 @@ def test_environment_sets_nested_values(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert (settings.home, settings.images.max_pixels) == (tmp_path, 1000)
     assert settings.storage == str(tmp_path / "store")
     assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"SIGHTLINE_MODELS": "/big/models", "HF_HOME": "/hf"}, "/big/models"),
+        ({"HF_HOME": "/hf"}, "/hf/sightline"),
+        ({"XDG_CACHE_HOME": "/cache"}, "/cache/huggingface/sightline"),
+        ({}, str(Path.home() / ".cache/huggingface/sightline")),
+    ],
+)
+def test_models_lie_where_the_hub_keeps_its_cache(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
+) -> None:
+    """Our own variable wins; then Hugging Face's; then the desktop's."""
+    for name in ("SIGHTLINE_MODELS", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().models_home == Path(expected)
