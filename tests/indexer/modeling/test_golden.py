@@ -1,72 +1,31 @@
 """Networks against what the official code answered, on a shrunken checkpoint any rule-follower can refill."""
 
-import importlib.util
 import json
-import os
-import re
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from indexer.checkpoints import load_strictly
+from indexer.checkpoints import load_strictly, unshared
 from indexer.modeling.beam import BeamConfig
 from indexer.modeling.bert import BertConfig
 from indexer.modeling.ram import Ram, RamConfig
 from indexer.modeling.swin import SwinConfig
 from indexer.modeling.tag2text import Tag2Text, Tag2TextConfig
 from indexer.modeling.wordpiece import WordPiece
+from tests.golden import GOLDEN, TINY, Model, needs_golden, own_weights, pixels
 
-DATA = Path(os.environ.get("SIGHTLINE_TEST_DATA", Path(__file__).parents[4] / "shared"))
-GOLDEN, TINY = DATA / "golden", DATA / "golden" / "tiny"
-pytestmark = pytest.mark.skipif(
-    not TINY.is_dir(), reason=f"no golden outputs in {GOLDEN}: set SIGHTLINE_TEST_DATA"
-)
+pytestmark = needs_golden
 
 SWIN = SwinConfig(384, 4, 16, (2, 2, 4, 2), (2, 2, 4, 4), 12)
 IMAGES = ("photo", "grad_rgb", "shapes_rgba", "noise_l")
-MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
-def rule() -> ModuleType:
-    """The module that fills a checkpoint from key names and shapes."""
-    found = importlib.util.spec_from_file_location("golden_rule", GOLDEN / "rule.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    module.EOS_BONUS = 1.2
-    return module
-
-
-def official_weights(model: str, wanted: set[str]) -> dict[str, torch.Tensor]:
-    """Tensors under the names our modules use: timm puts a downsample at the next stage's start."""
-    fill = rule().value
-    tensors = {}
-    for key, entry in json.loads((TINY / f"state_dict_{model}.json").read_text())["keys"].items():
-        own = re.sub(r"layers\.(\d)\.downsample", lambda found: f"layers.{int(found[1]) + 1}.downsample", key)
-        if own in wanted and entry["kind"] == "param":
-            tensors[own] = torch.from_numpy(fill(key, entry["shape"])).reshape(entry["shape"])
-    return tensors
-
-
-def filled(network: torch.nn.Module, model: str) -> Any:
+def filled(network: torch.nn.Module, model: Model) -> Any:
     """The network with the rule's weights; every one of its keys must be in the official list."""
-    from indexer.checkpoints import unshared
-
-    load_strictly(network, official_weights(model, set(unshared(network))))
+    load_strictly(network, own_weights(model, set(unshared(network)), tiny=True))
     return network.eval()
-
-
-def pixels(image: str) -> torch.Tensor:
-    """(1, 3, 384, 384), normalised as the official code does."""
-    with Image.open(GOLDEN / "resized" / f"{image}.png") as opened:
-        array = np.asarray(opened.convert("RGB"), np.float32) / 255
-    return torch.from_numpy(((array - MEAN) / STD).astype(np.float32)).permute(2, 0, 1)[None]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +46,7 @@ def tag2text() -> Tag2Text:
 
 @pytest.mark.parametrize(("model", "descriptions"), [("ram", 1), ("ram_plus", 51)])
 @pytest.mark.parametrize("image", IMAGES)
-def test_ram_logits(model: str, descriptions: int, image: str) -> None:
+def test_ram_logits(model: Model, descriptions: int, image: str) -> None:
     """RAM and RAM++ give the official logits to float32 accuracy."""
     head = BertConfig(48, 4, 96, layers=2, context=512, self_attention=False)
     network = filled(Ram(RamConfig(SWIN, head, 100, descriptions=descriptions)), model)
