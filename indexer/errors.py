@@ -15,6 +15,8 @@ SightlineError
 │   └── NotStored             bytes the store does not hold
 ├── UnknownModel              a model name nobody registered
 ├── CheckpointError           a weights file that does not fit its architecture
+├── DownloadError             a published file that could not be brought here, or is not the published one
+├── NoRoom                    the disk cannot hold what is to be written
 ├── VocabularyError           tag list, thresholds or names that do not fit each other
 └── ServiceUnavailable        Postgres, Redis or Milvus does not answer
 
@@ -103,6 +105,14 @@ class UnknownModel(SightlineError):
 
 class CheckpointError(SightlineError):
     """A weights file that does not fit its architecture."""
+
+
+class DownloadError(SightlineError):
+    """A published file could not be brought here, or what came is not the published one."""
+
+
+class NoRoom(SightlineError):
+    """The disk cannot hold what is to be written."""
 
 
 class VocabularyError(SightlineError):

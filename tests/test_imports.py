@@ -14,10 +14,12 @@ ORDER = [
     {"local_stack"},
     {"colour", "images", "metadata", "metadata_blocks", "decoding", "decode_child"},
     {"storage"},
+    {"published"},
     {"vocabulary"},
     {"modeling"},
     {"checkpoints"},
     {"predictors"},
+    {"model_hub"},
     {"tables"},
     {"catalog"},
     {"embeddings"},
@@ -31,7 +33,10 @@ ORDER = [
 ]
 LEVEL = {name: level for level, group in enumerate(ORDER) for name in group}
 HOMES = {
-    "torch": {"indexer/modeling", "indexer/checkpoints", "indexer/predictors", "indexer/training"},
+    "torch": {
+        *("indexer/modeling", "indexer/checkpoints", "indexer/predictors", "indexer/model_hub"),
+        "indexer/training",
+    },
     "sqlalchemy": {
         *("indexer/catalog", "indexer/tables", "indexer/pipeline", "indexer/ingest", "indexer/consistency"),
         *("indexer/search", "indexer/cli", "workers", "search_api", "migrations"),
