@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -22,11 +22,12 @@ from rich.progress import (
 )
 from rich.table import Column, Table
 
+from indexer.cli import model_facts
 from indexer.cli.workspace import remarks
 from indexer.errors import ConfigurationError, UnknownModel
 from indexer.model_hub import inventory
 from indexer.model_hub.home import Home, shown_bytes
-from indexer.published import MODELS, PublishedModel
+from indexer.published import MODELS
 from indexer.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from indexer.model_hub.pulling import Plan
 
 ASK_ABOVE_BYTES = 50_000_000
+UNKNOWN_LICENCE = "not stated where it could be asked: look before you use it"
 LONGEST_LICENCE = 12  # longer ones are told by `info`
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
@@ -71,7 +73,7 @@ def show_list(as_json: AsJson = False) -> None:
     settings = get_settings()
     entries = inventory.entries(_home(settings))
     if as_json:
-        _print_json([_entry_as_json(entry, settings) for entry in entries])
+        _print_json([model_facts.entry_as_json(entry, settings) for entry in entries])
         return
     table = Table(
         Column("model", no_wrap=True), Column("size", no_wrap=True), "what for, and how to choose it"
@@ -80,7 +82,7 @@ def show_list(as_json: AsJson = False) -> None:
         choose = "\n".join(f"[cyan]{setting}[/cyan]" for setting in entry.settings)
         licence = entry.licence if len(entry.licence) <= LONGEST_LICENCE else "see info"
         table.add_row(
-            f"[bold]{entry.name}[/bold]\n[dim]{_state(entry, settings)}[/dim]",
+            f"[bold]{entry.name}[/bold]\n[dim]{model_facts.state(entry, settings)}[/dim]",
             f"{shown_bytes(entry.bytes)}\n[dim]{licence}[/dim]",
             f"{entry.summary}\n{choose}",
             end_section=True,
@@ -89,14 +91,12 @@ def show_list(as_json: AsJson = False) -> None:
     remarks.print(
         "[cyan]sightline models pull NAME[/cyan] brings a published one here,"
         " [cyan]import FILE[/cyan] one you have downloaded; [cyan]info NAME[/cyan] says more."
-        " Of OpenCLIP, any <model>/<pretrained> can be pulled and chosen."
+        " Any embedder of OpenCLIP can be pulled and chosen too, as MODEL/PRETRAINED."
     )
 
 
 def pull(
-    name: Annotated[
-        str, typer.Argument(help="ram, ram_plus, tag2text, or an OpenCLIP <model>/<pretrained>.")
-    ],
+    name: Annotated[str, typer.Argument(help="ram, ram_plus, tag2text, or OpenCLIP's MODEL/PRETRAINED.")],
     yes: Yes = False,
     keep_download: Annotated[
         bool,
@@ -181,18 +181,22 @@ def info(name: Name, as_json: AsJson = False) -> None:
     Examples: `sightline models info ram` · `sightline models info small --json`
     """
     settings = get_settings()
+    if "/" in name and name not in MODELS:
+        _info_open_clip(name, as_json)
+        return
     entry = inventory.entry(name, _home(settings))
-    facts = _facts_here(entry) if entry.folder else _facts_published(MODELS[name])
+    facts = model_facts.facts_here(entry) if entry.folder else model_facts.facts_published(MODELS[name])
     if as_json:
-        _print_json({**_entry_as_json(entry, settings), **facts})
+        _print_json({**model_facts.entry_as_json(entry, settings), **facts})
         return
     shown = {
-        "model": f"{entry.name} ({_state(entry, settings)})",
+        "model": f"{entry.name} ({model_facts.state(entry, settings)})",
         "what for": entry.summary,
         "licence": entry.licence,
         "choose it": " ".join(entry.settings),
     }
-    _print_facts(shown | (_lines_here(facts) if entry.folder else _lines_published(MODELS[name])), Console())
+    more = model_facts.lines_here(facts) if entry.folder else model_facts.lines_published(MODELS[name])
+    _print_facts(shown | more, Console())
 
 
 def remove(name: Name, yes: Yes = False) -> None:
@@ -207,10 +211,15 @@ def remove(name: Name, yes: Yes = False) -> None:
     downloads = _downloads(name, home)
     if entry.state == "bundled":
         raise ConfigurationError(f"{name} is part of Sightline and cannot be removed.")
+    if entry.state == "cached":
+        raise ConfigurationError(
+            f"{name} lies in the Hugging Face cache, which other programs share. If none needs it:"
+            f" `hf cache rm model/{MODELS[name].repository}`."
+        )
     if entry.folder is None and not downloads:
         raise UnknownModel(f"{name} is not installed: there is nothing to remove.")
     size = sum(file.stat().st_size for file in downloads) + (entry.bytes if entry.folder else 0)
-    if _state(entry, settings).endswith("in use"):
+    if model_facts.state(entry, settings).endswith("in use"):
         remarks.print(f"[yellow]{name} is what {', '.join(entry.settings)} chooses at present.[/yellow]")
     _agree(f"Delete {entry.folder or downloads[0].parent} ({shown_bytes(size)})?", yes)
     with home.locked(name):
@@ -223,13 +232,6 @@ def remove(name: Name, yes: Yes = False) -> None:
 
 def _home(settings: Settings) -> Home:
     return Home(settings.models_home, lambda text: remarks.print(text, soft_wrap=True))
-
-
-def _state(entry: inventory.Entry, settings: Settings) -> str:
-    """In a word; and whether a setting chooses it now."""
-    chosen = {"tagger": settings.tagger, "captioner": settings.captioner, "embedder": settings.embedder}
-    state = "not here" if entry.state == "published" else entry.state
-    return f"{state}, in use" if any(chosen[kind] == entry.name for kind in entry.kinds) else state
 
 
 def _downloads(name: str, home: Home) -> list[Path]:
@@ -290,7 +292,7 @@ def _pull_open_clip(name: str, yes: bool) -> None:
     _print_facts(
         {
             "Model": f"{name}, of OpenCLIP",
-            "Licence": known.licence or "not stated where it could be asked: look before you use it",
+            "Licence": known.licence or UNKNOWN_LICENCE,
             "Download": f"{size}, from {model.repository or model.url}, into the Hugging Face cache",
         }
     )
@@ -302,10 +304,29 @@ def _pull_open_clip(name: str, yes: bool) -> None:
     )
 
 
+def _info_open_clip(name: str, as_json: bool) -> None:
+    from indexer.model_hub import open_clip_models
+
+    model = open_clip_models.find(name)
+    known = open_clip_models.facts(model)
+    if as_json:
+        plain = {"name": name, "kinds": ["embedder"], "repository": model.repository, "url": model.url}
+        _print_json({**plain, **asdict(known), "folder": str(model.cached) if model.cached else None})
+        return
+    lines = {
+        "model": f"{name}, an embedder of OpenCLIP ({'cached' if model.cached else 'not here'})",
+        "licence": known.licence or UNKNOWN_LICENCE,
+        "choose it": f"SIGHTLINE_EMBEDDER={name}",
+        "size": "unknown" if known.bytes is None else shown_bytes(known.bytes),
+        "lies in": str(model.cached or model.repository or model.url),
+    }
+    _print_facts(lines, Console())
+
+
 def _print_facts(facts: Mapping[str, str], console: Console = remarks) -> None:
     """A fact a line; never broken, so that addresses can be copied."""
     for what, value in facts.items():
-        console.print(f"[bold]{what:<12}[/bold]{escape(value)}", soft_wrap=True, highlight=False)
+        console.print(f"[bold]{what:<12}[/bold]{escape(value)}".rstrip(), soft_wrap=True, highlight=False)
 
 
 def _report(installed: "Installed") -> None:
@@ -327,99 +348,6 @@ def _report(installed: "Installed") -> None:
         f"Choose it with {' '.join(entry.settings)}; `sightline stop` ends a worker that runs with another.",
         soft_wrap=True,
     )
-
-
-def _entry_as_json(entry: inventory.Entry, settings: Settings) -> dict[str, object]:
-    plain = asdict(entry) | {"folder": str(entry.folder) if entry.folder else None}
-    return {**plain, "settings": list(entry.settings), "in_use": _state(entry, settings).endswith("in use")}
-
-
-def _facts_here(entry: inventory.Entry) -> dict[str, object]:
-    found = inventory.details(entry)
-    facts: dict[str, object] = {
-        "parameters": found.parameters,
-        "size": entry.bytes,
-        "input": f"{found.input_size} x {found.input_size} pixels",
-        "tags": found.tags,
-        "languages": list(found.languages),
-    }
-    if found.thresholds:
-        low, middle, high = found.thresholds
-        facts["thresholds"] = {
-            "lowest": low,
-            "median": middle,
-            "highest": high,
-            "never_fire": found.silent_tags,
-        }
-    return facts | {
-        "versions": dict(found.versions),
-        "source": dict(found.source),
-        "lies_in": str(entry.folder),
-    }
-
-
-def _lines_here(facts: Mapping[str, Any]) -> dict[str, str]:
-    """The same for people."""
-    source, thresholds = facts["source"], facts.get("thresholds")
-    lines = {
-        "knows": f"{facts['tags']:,} tags ({', '.join(facts['languages'])})" if facts["tags"] else "",
-        "thresholds": "{lowest} to {highest}, half of them up to {median}".format(**thresholds)
-        if thresholds
-        else "",
-        "never fire": f"{thresholds['never_fire']} of the tags"
-        if thresholds and thresholds["never_fire"]
-        else "",
-        "sees": facts["input"],
-        "size": f"{facts['parameters'] / 1e6:,.1f} million parameters, {shown_bytes(facts['size'])}",
-        "version": ", ".join(dict.fromkeys(facts["versions"].values())),
-        "lies in": facts["lies_in"],
-    }
-    if source:
-        lines |= {
-            "made from": f"{source['file']} ({shown_bytes(source['bytes'])}) {source['address'] or ''}",
-            "SHA-256": source["sha256"] + (", as published" if source["is_published"] else ""),
-            "installed": source["installed"],
-            "lists": ", ".join(source["side_files"]),
-            "left out": "; ".join(
-                f"{count} tensors {reason}" for reason, count in source["left_out"].items()
-            ),
-            "notes": " ".join(source["notes"]),
-        }
-    return {what: line for what, line in lines.items() if line}
-
-
-def _facts_published(model: PublishedModel) -> dict[str, object]:
-    checkpoint = {
-        "name": model.file,
-        "url": model.page,
-        "sha256": model.sha256,
-        "bytes": model.download_bytes,
-    }
-    lists = [
-        {"name": one.name, "url": one.url, "sha256": one.sha256, "bytes": one.bytes}
-        for one in model.side_files
-    ]
-    return {
-        "homepage": model.homepage,
-        "installed_bytes": model.installed_bytes,
-        "files": [checkpoint, *lists],
-    }
-
-
-def _lines_published(model: PublishedModel) -> dict[str, str]:
-    lines = {
-        "homepage": model.homepage,
-        "size": f"{shown_bytes(model.download_bytes)} to download, {shown_bytes(model.installed_bytes)} installed",
-        "bring it": f"sightline models pull {model.name}",
-        "by hand": "fetch these into one folder, then `sightline models import` the first:",
-    }
-    if not model.tags:  # OpenCLIP brings its own
-        return {what: line for what, line in lines.items() if what != "by hand"}
-    files = [
-        (model.file, model.page, model.sha256),
-        *((one.name, one.url, one.sha256) for one in model.side_files),
-    ]
-    return lines | {f"  {name}": f"\n    {url}\n    SHA-256 {digest}" for name, url, digest in files}
 
 
 def _print_json(value: object) -> None:

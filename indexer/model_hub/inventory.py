@@ -11,6 +11,7 @@ from typing import Any, Literal
 import indexer
 from indexer.errors import CheckpointError, UnknownModel
 from indexer.model_hub.home import Home
+from indexer.model_hub.hub_cache import in_hub_cache
 from indexer.published import MODELS, NEVER, Kind
 
 BUNDLED = Path(indexer.__file__).parent / "bundled"
@@ -20,12 +21,15 @@ _SETTINGS: dict[Kind, str] = {
     "captioner": "SIGHTLINE_CAPTIONER",
     "embedder": "SIGHTLINE_EMBEDDER",
 }
-State = Literal["bundled", "installed", "published"]
+State = Literal["bundled", "installed", "cached", "published"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One model of the list. `bytes` is what it takes on the disk, of a published one what comes down."""
+    """One model of the list. `bytes` is what it takes on the disk, of a published one what comes down.
+
+    Embedders of OpenCLIP are not installed, they are "cached" by Hugging Face's library.
+    """
 
     name: str
     kinds: tuple[Kind, ...]
@@ -147,4 +151,6 @@ def _entry(folder: Path, state: State) -> Entry:
 
 def _published(name: str) -> Entry:
     model = MODELS[name]
-    return Entry(name, model.kinds, model.summary, model.licence, model.download_bytes, "published", None)
+    is_cached = "/" in name and in_hub_cache(model) is not None
+    state: State = "cached" if is_cached else "published"
+    return Entry(name, model.kinds, model.summary, model.licence, model.download_bytes, state, None)

@@ -24,7 +24,7 @@ _LFS_POINTER = b"version https://git-lfs"
 _SHOWN = 4
 # The released models' training script stores its settings beside the weights. Where it kept them as the parsed command
 # line this class is in the file: it holds values and its constructor does nothing but set them.
-_HARMLESS: list[Callable[..., Any]] = [argparse.Namespace]
+_HARMLESS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [argparse.Namespace]
 
 
 @dataclass(frozen=True)

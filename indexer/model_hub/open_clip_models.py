@@ -1,11 +1,11 @@
 """Embedders of OpenCLIP, which finds and fetches its models itself, into the Hugging Face cache."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from indexer.errors import DownloadError, UnknownModel
+from indexer.model_hub.hub_cache import cached_file
 from indexer.published import MODELS
 
 _FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -25,13 +25,8 @@ class OpenClipModel:
     @property
     def cached(self) -> Path | None:
         """The weights, if they are in the Hugging Face cache already."""
-        from huggingface_hub import try_to_load_from_cache
-
-        for file in _FILES if self.repository else ():
-            found = try_to_load_from_cache(str(self.repository), file)
-            if isinstance(found, str | os.PathLike):
-                return Path(found)
-        return None
+        found = (cached_file(self.repository, file) for file in _FILES if self.repository)
+        return next((file for file in found if file), None)
 
 
 @dataclass(frozen=True)
@@ -89,9 +84,12 @@ def fetch(model: OpenClipModel) -> Path:
         DownloadError: no network, with the address to bring them from by hand.
     """
     import open_clip
+    from huggingface_hub import HfApi
 
     config = open_clip.get_pretrained_cfg(model.architecture, model.pretrained)
     try:
+        if model.repository is not None:  # ask once, where the download itself would ask for a minute
+            HfApi().model_info(model.repository, timeout=_ASK_TIMEOUT_S)
         file = Path(open_clip.download_pretrained(config))
         open_clip.get_tokenizer(model.architecture)  # some bring files of their own
     except Exception as error:  # as above

@@ -1,6 +1,5 @@
 """From a published address to an installed model."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from indexer.errors import DownloadError
 from indexer.model_hub.downloads import Progress, Refused, download, file_digest, silent
 from indexer.model_hub.home import Home, is_full
+from indexer.model_hub.hub_cache import in_hub_cache
 from indexer.model_hub.installing import Installed, check_published, install, recorded_sha256, understand
 from indexer.published import PublishedModel, SideFile
 
@@ -44,7 +44,7 @@ class Plan:
 def plan(model: PublishedModel, home: Home) -> Plan:
     """See what is here already: in our own downloads, or in the Hugging Face cache that other programs fill."""
     ours = home.downloads / model.file
-    return Plan(model, home, ours if ours.is_file() else _in_hub_cache(model))
+    return Plan(model, home, ours if ours.is_file() else in_hub_cache(model))
 
 
 def pull(plan: Plan, progress: Progress = silent, keep_download: bool = False) -> Installed:
@@ -143,13 +143,3 @@ def _check_online() -> None:
 
     if is_offline_mode():
         raise DownloadError("HF_HUB_OFFLINE is set: nothing is fetched")
-
-
-def _in_hub_cache(model: PublishedModel) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    for revision in dict.fromkeys((model.revision, "main")):
-        found = try_to_load_from_cache(model.repository, model.file, revision=revision)
-        if isinstance(found, str | os.PathLike) and Path(found).is_file():
-            return Path(found)
-    return None
