@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
 from safetensors import SafetensorError
@@ -22,12 +22,13 @@ from torch import Tensor, nn
 
 from indexer.errors import CheckpointError, UnknownModel
 from indexer.images import InputSpec
+from indexer.modeling.beam import BeamConfig
 from indexer.modeling.clip import DualEncoder, DualEncoderConfig
 from indexer.modeling.ram import Ram, RamConfig
 from indexer.modeling.tag2text import Tag2Text, Tag2TextConfig
+from indexer.published import MODELS, Kind
 
 BUNDLED = Path(__file__).parent / "bundled"
-Kind = Literal["tagger", "captioner", "embedder"]
 C = TypeVar("C")
 _SHOWN_DIFFERENCES = 8
 
@@ -50,7 +51,8 @@ class Calibration:
 class ModelSpec:
     """What a weights file cannot say of itself. `weights`, `vocabulary` and `tokenizer` are names beside the JSON.
 
-    `mean` and `std` are of RGB scaled to 0..1. `training` records settings and figures, for people.
+    `mean` and `std` are of RGB scaled to 0..1. `training` records settings and figures, for people. `version`, where
+    given, is the first 12 hex digits of the weights' SHA-256, so that gigabytes are not read at every start.
     """
 
     kind: Kind
@@ -66,6 +68,8 @@ class ModelSpec:
     tokenizer: str | None = None
     calibration: Calibration = field(default_factory=Calibration)
     training: Mapping[str, Any] = field(default_factory=dict)
+    search: BeamConfig | None = None
+    version: str | None = None
 
 
 def from_plain(kind: type[C], plain: Mapping[str, Any]) -> C:
@@ -89,27 +93,47 @@ def from_plain(kind: type[C], plain: Mapping[str, Any]) -> C:
 def _converted(hint: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return from_plain(typing.cast("type[Any]", hint), value)
-    if typing.get_origin(hint) is types.UnionType or not isinstance(value, list):
+    if typing.get_origin(hint) is types.UnionType:
+        return _converted(next(part for part in typing.get_args(hint) if part is not type(None)), value)
+    if not isinstance(value, list):
         return value
     return tuple(tuple(item) if isinstance(item, list) else item for item in value)
 
 
-def known_models(kind: Kind) -> list[str]:
-    """Names of the bundled models of this kind."""
-    return sorted(file.parent.name for file in BUNDLED.glob(f"*/{kind}.json"))
+def known_models(kind: Kind, installed: Path | None = None) -> list[str]:
+    """Names of the bundled models of this kind, and of those in the folder `installed`."""
+    folders = [BUNDLED] if installed is None else [BUNDLED, installed]
+    return sorted({file.parent.name for folder in folders for file in folder.glob(f"[!.]*/{kind}.json")})
 
 
-def read_spec(kind: Kind, name: str) -> tuple[ModelSpec, Path]:
-    """The metadata of a bundled model and the folder it lies in.
+def read_spec(kind: Kind, name: str, installed: Path | None = None) -> tuple[ModelSpec, Path]:
+    """The metadata of a bundled or installed model and the folder it lies in.
 
     Raises:
-        UnknownModel: listing the known names.
+        UnknownModel: listing the known names; of a published model, how to get it.
+        CheckpointError: metadata that cannot be read.
     """
-    folder = BUNDLED / name
-    file = folder / f"{kind}.json"
-    if name not in known_models(kind):
-        raise UnknownModel(f"No {kind} is called {name!r}. Known: {', '.join(known_models(kind)) or 'none'}.")
-    return from_plain(ModelSpec, json.loads(file.read_text(encoding="utf-8"))), folder
+    if name not in known_models(kind, installed):
+        raise UnknownModel(_why_unknown(kind, name, installed))
+    home = BUNDLED if installed is None or (BUNDLED / name).is_dir() else installed
+    file = home / name / f"{kind}.json"
+    try:
+        plain = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read ({error}): install {name!r} again") from error
+    return from_plain(ModelSpec, plain), home / name
+
+
+def _why_unknown(kind: Kind, name: str, installed: Path | None) -> str:
+    published = MODELS[name].kinds if name in MODELS else ()
+    if kind in published:
+        return f"The {kind} {name!r} is not installed: `sightline models pull {name}` brings it."
+    others = [*published, *(other for other in get_args(Kind) if name in known_models(other, installed))]
+    known = ", ".join(known_models(kind, installed)) or "none"
+    if others:
+        return f"{name!r} is a {others[0]} and cannot be the {kind}. Known {kind}s: {known}."
+    hint = ', or "<OpenCLIP model>/<pretrained>"' if kind == "embedder" else ""
+    return f"No {kind} is called {name!r}. Known: {known}{hint}; `sightline models list` shows all."
 
 
 def save_spec(spec: ModelSpec, folder: Path) -> None:
@@ -122,6 +146,11 @@ def save_spec(spec: ModelSpec, folder: Path) -> None:
 def _file_digest(file: Path, _modified_ns: int) -> bytes:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").digest()
+
+
+def version_of(spec: ModelSpec, folder: Path) -> str:
+    """The version that derived values record: the one written down, or worked out from the files."""
+    return spec.version or weights_version(tuple(folder / name for name in spec.weights))
 
 
 def weights_version(files: tuple[Path, ...]) -> str:
@@ -163,21 +192,24 @@ def _differences(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) ->
     return missing + unexpected + shapes
 
 
-def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy every tensor into the module.
-
-    Raises:
-        CheckpointError: listing what is missing, unexpected or of another shape; nothing is loaded then.
-    """
-    expected = unshared(module)
-    if differences := _differences(expected, tensors):
+def check_fits(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError listing what is missing, unexpected or of another shape; a skeleton will do."""
+    if differences := _differences(unshared(module), tensors):
         shown = "; ".join(differences[:_SHOWN_DIFFERENCES])
         more = len(differences) - _SHOWN_DIFFERENCES
         rest = f"; and {more} more" if more > 0 else ""
         raise CheckpointError(f"The weights do not fit {type(module).__name__}: {shown}{rest}")
-    with torch.no_grad():
-        for key, value in expected.items():
-            value.copy_(tensors[key])
+
+
+def load_strictly(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give the module these very tensors (as float32 if they are floats): mapped files are not copied.
+
+    Raises:
+        CheckpointError: listing what is missing, unexpected or of another shape; nothing is loaded then.
+    """
+    check_fits(module, tensors)
+    full = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+    module.load_state_dict(full, strict=False, assign=True)  # tensors that modules share are given once
 
 
 def unshared(module: nn.Module) -> dict[str, Tensor]:
@@ -187,25 +219,47 @@ def unshared(module: nn.Module) -> dict[str, Tensor]:
     return {key: state[key] for key in sorted(by_storage.values())}
 
 
+def skeleton(spec: ModelSpec) -> nn.Module:
+    """The network of this spec without memory for its weights (on the meta device), in evaluation mode.
+
+    Raises:
+        CheckpointError: unknown architecture or configuration.
+    """
+    if spec.architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise CheckpointError(f"No architecture is called {spec.architecture!r}. Known: {known}.")
+    config_type, network = ARCHITECTURES[spec.architecture]
+    with torch.device("meta"):
+        module: nn.Module = network(from_plain(config_type, spec.config))
+    return module.eval()
+
+
 def build(spec: ModelSpec, folder: Path) -> nn.Module:
     """The network of this spec with its weights, in evaluation mode, on the CPU in float32.
 
     Raises:
         CheckpointError: unknown architecture, or weights that do not fit it.
     """
-    if spec.architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise CheckpointError(f"No architecture is called {spec.architecture!r}. Known: {known}.")
-    config_type, network = ARCHITECTURES[spec.architecture]
-    module: nn.Module = network(from_plain(config_type, spec.config))
+    module = skeleton(spec)
     load_strictly(module, read_weights(tuple(folder / name for name in spec.weights)))
-    return module.eval()
+    return module
 
 
-def save_weights(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Write tensors as float16 safetensors (integers as they are), replacing the file in one move."""
-    halved = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
+def save_weights(
+    tensors: Mapping[str, Tensor], file: Path, dtype: torch.dtype | None = torch.float16
+) -> None:
+    """Write tensors as safetensors, replacing the file in one move.
+
+    Args:
+        tensors: by key.
+        file: where to.
+        dtype: what floating-point tensors become; None keeps each as it is. Integers stay.
+    """
+    wanted = {
+        key: value.to(dtype) if dtype is not None and value.is_floating_point() else value
+        for key, value in tensors.items()
+    }
     partial = file.with_suffix(".partial")
-    save_file({key: value.detach().contiguous() for key, value in halved.items()}, partial)
+    save_file({key: value.detach().contiguous() for key, value in wanted.items()}, partial)
     partial.chmod(0o644)  # safetensors writes files only their owner can read
     partial.replace(file)

@@ -6,10 +6,7 @@ is not open while models work, and goes to Milvus after the commit. Every step c
 
 import logging
 import threading
-import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -24,6 +21,7 @@ from indexer.decoding import DecodePool, Source
 from indexer.embeddings import EmbeddingStore
 from indexer.errors import ImageError, ImageUnreadable
 from indexer.images import DecodedImage, InputSpec
+from indexer.stage_clock import StageClock
 from indexer.storage import Storage
 from indexer.tables import ANNOTATED
 
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-STAGES = ("read", "decode", "tag", "caption", "embed", "write")
+STAGES = ("read", "decode", "wait", "backbone", "tag", "caption", "embed", "write")
 
 
 @dataclass(frozen=True)
@@ -54,22 +52,6 @@ class Models:
         Models that want the same get the very same array, by which they recognise shared work.
         """
         return {spec: np.stack([image.inputs[i] for image in images]) for i, spec in enumerate(self.inputs)}
-
-
-class StageClock:
-    """Adds up the seconds spent in each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.perf_counter() - started
 
 
 Decoded = tuple[images.WorkItem, DecodedImage]
@@ -102,7 +84,12 @@ class Pipeline:
         if ready:
             self._publish(ready, clock)
         pending = [item for item in items if item.state != ANNOTATED]
-        for batch in _batches(self._decode(pending, clock), self.batch_size):
+        batches = _batches(self._decode(pending, clock), self.batch_size)
+        while True:
+            with clock.stage("wait"):
+                batch = next(batches, None)
+            if batch is None:
+                break
             self._annotate(batch, clock)
         with clock.stage("write"):
             self.store.flush()
@@ -151,16 +138,12 @@ class Pipeline:
         """Run the models over one batch; one thread at a time, since they share the device."""
         tagger, captioner, embedder = self.models.tagger, self.models.captioner, self.models.embedder
         pixels = self.models.stack([decoded for _, decoded in batch])
-        with self._models_lock:
-            with clock.stage("tag"):
-                tags = tagger.tag(pixels[tagger.input])
-            with clock.stage("caption"):
-                captions = captioner.caption(
-                    pixels[captioner.input], [[tag.tag for tag in row] for row in tags]
-                )
-            with clock.stage("embed"):
-                image_rows = annotations.pack(embedder.embed_images(pixels[embedder.input]))
-                caption_rows = annotations.pack(embedder.embed_texts(captions))
+        with self._models_lock, clock.running():
+            tags = tagger.tag(pixels[tagger.input])
+            guides = [[tag.tag for tag in row] for row in tags]
+            captions = captioner.caption(pixels[captioner.input], guides)
+            image_rows = annotations.pack(embedder.embed_images(pixels[embedder.input]))
+            caption_rows = annotations.pack(embedder.embed_texts(captions))
         return [
             _annotation(
                 item.image_id,

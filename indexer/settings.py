@@ -62,9 +62,13 @@ class Settings(BaseSettings):
     captioner: Annotated[str, Field(description="model that captions")] = "small"
     embedder: Annotated[str, Field(description="model that embeds images and texts")] = "small"
     models: Annotated[
-        Path | None, Field(description="where pulled and imported models lie; none: in the Hugging Face cache")
+        Path | None,
+        Field(description="where pulled and imported models lie; none: in the Hugging Face cache"),
     ] = None
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
+    precision: Annotated[
+        str, Field(description="how models calculate: exact (float32) or bf16, faster and nearly the same")
+    ] = "exact"
     host: Annotated[str, Field(description="address the web server listens on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port of the web server")] = 8420
     images: ImageLimits = ImageLimits()

@@ -93,6 +93,20 @@ class Vocabulary:
         names = self.translations.get(language)
         return names[number] if names and names[number] else self.tags[number]
 
+    def joined(self, more: "Vocabulary") -> "Vocabulary":
+        """These tags, then those of `more`; of a name in both, the first one is found."""
+        languages = {*self.translations, *more.translations}
+        translations = {language: self._names(language) + more._names(language) for language in languages}
+        return Vocabulary(
+            self.tags + more.tags,
+            self.thresholds + more.thresholds,
+            translations,
+            {**more.aliases, **self.aliases},
+        )
+
+    def _names(self, language: str) -> tuple[str, ...]:
+        return tuple(self.translated(number, language) for number in range(len(self.tags)))
+
     def thresholds_by_name(self) -> dict[str, float]:
         """Name -> threshold; of a name that occurs twice, the first one's."""
         return {self.tags[number]: self.thresholds[number] for number in self._tag_numbers.values()}

@@ -122,13 +122,16 @@ def open_services(settings: Settings) -> Services:
     servers = Part(lambda: endpoints(settings))
     queues = Part(lambda: TaskQueue(servers.get().redis_url))
     engine = Part(lambda: _connect(servers.get().postgres_url))
-    embedder = Part(
-        lambda: predictors.load_embedder(settings.embedder, predictors.resolve_device(settings.device))
-    )
+    embedder = Part(lambda: _load_embedder(settings))
     store = Part(lambda: _open_store(settings, servers.get().milvus_url, engine.get(), embedder.get()))
     storage, pool = Storage(settings.storage), DecodePool(DECODERS, limits)
     searcher = Part(lambda: _searcher(engine.get(), embedder.get(), store.get(), limits, pool))
     return Services(settings, limits, storage, servers, queues, engine, embedder, store, pool, searcher)
+
+
+def _load_embedder(settings: Settings) -> predictors.Embedder:
+    how = predictors.options(settings.device, settings.models_home, settings.precision)
+    return predictors.load_embedder(settings.embedder, **how)
 
 
 def _connect(url: str) -> Engine:

@@ -98,11 +98,11 @@ def build(settings: Settings) -> Runtime:
 
 
 def _load_models(settings: Settings) -> Models:
-    device = predictors.resolve_device(settings.device)
+    how = predictors.options(settings.device, settings.models_home, settings.precision)
     return Models(
-        predictors.load_tagger(settings.tagger, device),
-        predictors.load_captioner(settings.captioner, device),
-        predictors.load_embedder(settings.embedder, device),
+        predictors.load_tagger(settings.tagger, **how),
+        predictors.load_captioner(settings.captioner, **how),
+        predictors.load_embedder(settings.embedder, **how),
     )
 
 

@@ -42,10 +42,10 @@ def evaluate(
     from indexer import evaluation, predictors
 
     settings = get_settings()
-    device = predictors.resolve_device(settings.device)
-    tagger = predictors.load_tagger(settings.tagger, device)
-    captioner = predictors.load_captioner(settings.captioner, device)
-    embedder = predictors.load_embedder(settings.embedder, device)
+    how = predictors.options(settings.device, settings.models_home, settings.precision)
+    tagger = predictors.load_tagger(settings.tagger, **how)
+    captioner = predictors.load_captioner(settings.captioner, **how)
+    embedder = predictors.load_embedder(settings.embedder, **how)
     with progress_bar("Evaluating", None, as_json) as advance:
         seen = 0
 

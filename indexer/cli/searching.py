@@ -95,7 +95,8 @@ def open_searcher(workspace: Workspace) -> Searcher:
     from indexer import predictors
 
     settings = workspace.settings
-    embedder = predictors.load_embedder(settings.embedder, predictors.resolve_device(settings.device))
+    how = predictors.options(settings.device, settings.models_home, settings.precision)
+    embedder = predictors.load_embedder(settings.embedder, **how)
     limits = Limits(**settings.images.model_dump())
     return Searcher(workspace.store_for(embedder), embedder, workspace.embedder_id(embedder), limits)
 

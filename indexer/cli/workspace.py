@@ -60,9 +60,9 @@ class Workspace:
         """The embeddings of the configured embedder, and the embedder's id in the catalogue."""
         from indexer import predictors
 
-        embedder = predictors.load_embedder(
-            self.settings.embedder, predictors.resolve_device(self.settings.device)
-        )
+        settings = self.settings
+        how = predictors.options(settings.device, settings.models_home, settings.precision)
+        embedder = predictors.load_embedder(settings.embedder, **how)
         return self.store_for(embedder), self.embedder_id(embedder)
 
     def store_for(self, embedder: "Embedder") -> EmbeddingStore:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from indexer.modeling.linear import Linear
+
 MASKED = -10000.0  # added to scores of padding; the released models were trained with this, not with -inf
 
 
@@ -63,9 +65,9 @@ class Projections(nn.Module):
     def __init__(self, config: BertConfig, context: int) -> None:
         super().__init__()
         self.heads = config.heads
-        self.query = nn.Linear(config.hidden, config.hidden)
-        self.key = nn.Linear(context, config.hidden)
-        self.value = nn.Linear(context, config.hidden)
+        self.query = Linear(config.hidden, config.hidden)
+        self.key = Linear(context, config.hidden)
+        self.value = Linear(context, config.hidden)
 
     def split(self, tokens: Tensor) -> Tensor:
         """(B, T, hidden) -> (B, heads, T, hidden / heads)."""
@@ -89,7 +91,7 @@ class Residual(nn.Module):
 
     def __init__(self, config: BertConfig, width: int) -> None:
         super().__init__()
-        self.dense = nn.Linear(width, config.hidden)
+        self.dense = Linear(width, config.hidden)
         self.LayerNorm = nn.LayerNorm(config.hidden, eps=config.eps)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -118,11 +120,12 @@ class Intermediate(nn.Module):
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.hidden, config.intermediate)
+        self.dense = Linear(config.hidden, config.intermediate)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(..., hidden) -> (..., intermediate)."""
-        return F.gelu(self.dense(hidden))
+        fed: Tensor = self.dense(hidden, "gelu")
+        return fed
 
 
 class Layer(nn.Module):
@@ -197,19 +200,6 @@ class Encoder(nn.Module):
         return hidden
 
 
-class TagDecoder(nn.Module):
-    """Queries that only look at the image: each tag is answered independently of the others."""
-
-    def __init__(self, config: BertConfig) -> None:
-        super().__init__()
-        self.encoder = Encoder(config)
-
-    def forward(self, queries: Tensor, image_tokens: Tensor) -> Tensor:
-        """(B, tags, hidden) queries and (B, L, context) tokens -> (B, tags, hidden)."""
-        answers: Tensor = self.encoder(queries, image_tokens)
-        return answers
-
-
 class Embeddings(nn.Module):
     """Word and position embeddings, LayerNorm. No token types."""
 
@@ -249,12 +239,12 @@ class Transform(nn.Module):
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.dense = nn.Linear(config.hidden, config.hidden)
+        self.dense = Linear(config.hidden, config.hidden)
         self.LayerNorm = nn.LayerNorm(config.hidden, eps=config.eps)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(..., hidden) -> the same."""
-        transformed: Tensor = self.LayerNorm(F.gelu(self.dense(hidden)))
+        transformed: Tensor = self.LayerNorm(self.dense(hidden, "gelu"))
         return transformed
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from indexer.modeling.bert import BertConfig, TagDecoder, TextEncoder
+from indexer.modeling.bert import BertConfig, TextEncoder
 from indexer.modeling.swin import SwinBackbone, SwinConfig
+from indexer.modeling.tag_decoder import TagDecoder
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from indexer.modeling.bert import BertConfig, TagDecoder
+from indexer.modeling.bert import BertConfig
 from indexer.modeling.swin import SwinBackbone, SwinConfig
+from indexer.modeling.tag_decoder import TagDecoder
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,46 @@ class RamConfig:
     projection: int = 512
     label_width: int = 512
     descriptions: int = 1
+
+
+@dataclass(frozen=True)
+class Labels:
+    """All that can be known of a vocabulary before an image is seen.
+
+    With one label embedding a tag (RAM), `projected` (tags, hidden) are the queries. With several (RAM++),
+    `described` (tags, D, C) are weighed by the image and `projected` (tags, D, hidden) are summed by those weights:
+    projecting the sum, as published, is the same up to rounding.
+    """
+
+    projected: Tensor
+    bias: Tensor
+    described: Tensor | None = None
+    scale: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.projected)
+
+    def chosen(self, tags: Tensor) -> "Labels":
+        """Only the tags of these numbers."""
+        described = None if self.described is None else self.described[tags]
+        return Labels(self.projected[tags], self.bias, described, self.scale)
+
+    def joined(self, other: "Labels") -> "Labels":
+        """These tags, then those of `other`, which come from the same model."""
+        described = None
+        if self.described is not None and other.described is not None:
+            described = torch.cat([self.described, other.described])
+        return Labels(torch.cat([self.projected, other.projected]), self.bias, described, self.scale)
+
+    def queries(self, mean_token: Tensor) -> Tensor:
+        """(B, C) mean tokens -> (tags, hidden), the same for every image, or (B, tags, hidden)."""
+        if self.described is None:
+            return F.relu(self.projected + self.bias)
+        direction = mean_token / mean_token.norm(dim=-1, keepdim=True)
+        scores = torch.matmul(self.described.flatten(0, 1), direction.t() * self.scale)
+        weights = scores.unflatten(0, self.described.shape[:2]).softmax(1)  # tags, D, B
+        summed = torch.bmm(weights.transpose(1, 2), self.projected)
+        return F.relu(summed + self.bias).transpose(0, 1)
 
 
 class Ram(nn.Module):
@@ -40,34 +81,40 @@ class Ram(nn.Module):
         self.fc = nn.Linear(config.head.hidden, 1)
         if config.descriptions > 1:
             self.reweight_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self._own_labels: Labels | None = None
+
+    def freeze(self) -> None:
+        """Project the model's own labels once, for inference."""
+        if self._own_labels is None:
+            with torch.inference_mode():
+                self._own_labels = self.labels(self.label_embed)
+
+    def own_labels(self) -> Labels:
+        """The labels the model was trained with."""
+        return self._own_labels or self.labels(self.label_embed)
 
     def image_tokens(self, pixels: Tensor) -> Tensor:
         """(B, 1 + L, projection), the mean token first."""
         tokens: Tensor = self.image_proj(self.visual_encoder(pixels))
         return tokens
 
-    def label_queries(self, image_tokens: Tensor) -> Tensor:
-        """(1 or B, tags, hidden): the same for every image in RAM, re-weighted by the image in RAM++."""
-        is_described = self.config.descriptions > 1
-        labels = self._reweighted(image_tokens[:, 0]) if is_described else self.label_embed
-        queries = F.relu(self.wordvec_proj(labels))
-        return queries if queries.dim() == 3 else queries[None]
+    def labels(self, label_embed: Tensor) -> Labels:
+        """(tags * descriptions, label width) embeddings, a tag's descriptions together -> labels to ask for."""
+        weight, bias = self.wordvec_proj.weight, self.wordvec_proj.bias
+        projected = F.linear(label_embed, weight)
+        if self.config.descriptions == 1:
+            return Labels(projected, bias)
+        shape = (-1, self.config.descriptions)
+        scale = float(self.reweight_scale.detach().exp())
+        return Labels(projected.unflatten(0, shape), bias, label_embed.unflatten(0, shape), scale)
 
-    def _reweighted(self, mean_token: Tensor) -> Tensor:
-        """Softmax-weighted sum of every tag's descriptions, by their similarity to the (B, C) mean token."""
-        described = self.label_embed.unflatten(0, (-1, self.config.descriptions))  # tags, D, C
-        direction = mean_token / mean_token.norm(dim=-1, keepdim=True)
-        scores = self.reweight_scale.exp() * torch.einsum("bc,tdc->tbd", direction, described)
-        return torch.bmm(scores.softmax(-1), described).transpose(0, 1)
+    def logits(self, image_tokens: Tensor, labels: Labels | None = None) -> Tensor:
+        """(B, 1 + L, projection) tokens -> (B, tags) of `labels`, or of the model's own.
 
-    def logits(self, image_tokens: Tensor, tags: Tensor | None = None) -> Tensor:
-        """(B, 1 + L, projection) tokens -> (B, tags); only of the tag numbers `tags`, where given: the queries do
-        not see each other, so any subset gets the same answers.
+        Tags do not see each other, so any labels, in any company, get the same answers.
         """
-        queries = self.label_queries(image_tokens)
-        if tags is not None:
-            queries = queries[:, tags]
-        answers = self.tagging_head(queries.expand(len(image_tokens), -1, -1), image_tokens)
+        labels = labels or self.own_labels()
+        answers = self.tagging_head(labels.queries(image_tokens[:, 0]), image_tokens)
         scores: Tensor = self.fc(answers)[..., 0]
         return scores
 

@@ -8,10 +8,13 @@ times as long as importing torch, on every search from the command line.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from indexer.modeling.linear import Linear
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class ConvStem(nn.Sequential):
             channels = width
         super().__init__(*modules)
 
+    def freeze(self) -> None:
+        """Weights as they are read, for inference: loading may have laid them out otherwise."""
+        self.to(memory_format=torch.channels_last)
+
     def forward(self, pixels: Tensor) -> Tensor:
         """Channels-last throughout, which is what CPU convolutions and the Swin blocks both want."""
         features: Tensor = super().forward(pixels.contiguous(memory_format=torch.channels_last))
@@ -77,23 +84,19 @@ class PatchEmbedding(nn.Module):
         return embedded
 
 
-def windows_of(features: Tensor, size: int) -> Tensor:
-    """(B, H, W, C) -> (B * windows, size * size, C), windows row-major."""
-    batch, height, width, channels = features.shape
-    cut = features.view(batch, height // size, size, width // size, size, channels)
-    return cut.transpose(2, 3).reshape(-1, size * size, channels)
-
-
-def joined(windows: Tensor, size: int, height: int, width: int) -> Tensor:
-    """The inverse of `windows_of`: (B, H, W, C)."""
-    channels = windows.shape[-1]
-    cut = windows.view(-1, height // size, width // size, size, size, channels)
-    return cut.transpose(2, 3).reshape(-1, height, width, channels)
+def window_order(side: int, window: int, shift: int) -> Tensor:
+    """(side^2,) row-major numbers of the tokens of a side x side map, rolled up and left by `shift`, in the order
+    of its windows, and of the tokens in each.
+    """
+    numbers = torch.arange(side * side, device="cpu").view(side, side).roll((-shift, -shift), (0, 1))
+    cut = numbers.view(side // window, window, side // window, window)
+    return cut.transpose(1, 2).flatten()
 
 
 def relative_positions(size: int) -> Tensor:
     """(size^2, size^2) numbers of the relative position of every pair of tokens in a window."""
-    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    along = torch.arange(size, device="cpu")  # real numbers even in a skeleton on the meta device
+    rows, columns = torch.meshgrid(along, along, indexing="ij")
     places = torch.stack([rows.flatten(), columns.flatten()])
     offsets = places[:, :, None] - places[:, None, :] + size - 1
     return offsets[0] * (2 * size - 1) + offsets[1]
@@ -101,39 +104,60 @@ def relative_positions(size: int) -> Tensor:
 
 def shift_mask(side: int, window: int, shift: int) -> Tensor:
     """(windows, window^2, window^2): -100 between tokens that only shifting has put into one window."""
-    strips = torch.zeros(side, dtype=torch.long)
+    strips = torch.zeros(side, dtype=torch.long, device="cpu")
     strips[side - window : side - shift], strips[side - shift :] = 1, 2
-    regions = windows_of((strips[:, None] * 3 + strips[None])[None, :, :, None], window)[..., 0]
+    regions = (strips[:, None] * 3 + strips[None]).flatten()[window_order(side, window, 0)]
+    regions = regions.view(-1, window * window)
     return (regions[:, None, :] != regions[:, :, None]).float() * -100
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Attention of (B * windows, heads, L, d) under (1 or windows, heads, L, L) added to the scores.
+
+    Image by image where the windows differ: repeating their biases for a batch would take more memory than all
+    else together.
+    """
+    if len(bias) == 1:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    images = zip(query.split(len(bias)), key.split(len(bias)), value.split(len(bias)), strict=True)
+    return torch.cat([F.scaled_dot_product_attention(*image, attn_mask=bias) for image in images])
+
+
 class WindowAttention(nn.Module):
-    """Self-attention inside windows of `size` x `size` tokens, with a learned bias a relative position."""
+    """Self-attention inside windows of `size` x `size` tokens, with a learned bias a relative position.
+
+    `mask`, where given, is (windows, size^2, size^2) as from `shift_mask`.
+    """
 
     relative_position_index: Tensor
+    mask: Tensor | None
+    _frozen_bias: Tensor | None = None
 
-    def __init__(self, width: int, heads: int, size: int) -> None:
+    def __init__(self, width: int, heads: int, size: int, mask: Tensor | None) -> None:
         super().__init__()
         self.heads = heads
         self.relative_position_bias_table = nn.Parameter(torch.empty((2 * size - 1) ** 2, heads))
         self.register_buffer("relative_position_index", relative_positions(size), persistent=False)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.register_buffer("mask", mask, persistent=False)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
 
-    def _bias(self, mask: Tensor | None, windows: int) -> Tensor:
-        """(1 or B * windows, heads, L, L), in the table's type."""
+    def bias(self) -> Tensor:
+        """(1 or windows, heads, L, L), added to the scores."""
         bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)[None]
-        if mask is None:
-            return bias
-        return (bias + mask[:, None]).repeat(windows // len(mask), 1, 1, 1)
+        return bias.contiguous() if self.mask is None else bias + self.mask[:, None]
 
-    def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """(B * windows, L, C) -> the same; `mask` as from `shift_mask`."""
+    def freeze(self) -> None:
+        """Compute the bias once, for inference."""
+        self._frozen_bias = self.bias().detach()
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """(B * windows, L, C) -> the same. Scores are float32, whatever the products are."""
+        bias = self.bias() if self._frozen_bias is None else self._frozen_bias
         count, length, width = windows.shape
         qkv = self.qkv(windows).view(count, length, 3, self.heads, width // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        bias = self._bias(mask, count).to(query.dtype)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        query, key, value = qkv.to(bias.dtype).permute(2, 0, 3, 1, 4)
+        mixed = attend(query, key, value, bias)
         attended: Tensor = self.proj(mixed.transpose(1, 2).reshape(count, length, width))
         return attended
 
@@ -143,50 +167,42 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
+        self.fc1 = Linear(width, 4 * width)
+        self.fc2 = Linear(4 * width, width)
 
     def forward(self, features: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        changed: Tensor = self.fc2(F.gelu(self.fc1(features)))
+        changed: Tensor = self.fc2(self.fc1(features, "gelu"))
         return changed
 
 
 class Block(nn.Module):
     """Window attention and MLP, pre-norm; every second block shifts its windows by half."""
 
-    attn_mask: Tensor | None
-
     def __init__(self, width: int, heads: int, side: int, window: int, shifted: bool, drop: float) -> None:
         super().__init__()
-        self.window = min(window, side)
-        self.shift = self.window // 2 if shifted and side > window else 0
+        window = min(window, side)
+        shift = window // 2 if shifted and side > window else 0
         self.drop = drop
+        self.order = window_order(side, window, shift)
+        self.length = window * window
         self.norm1 = nn.LayerNorm(width)
-        self.attn = WindowAttention(width, heads, self.window)
+        self.attn = WindowAttention(width, heads, window, shift_mask(side, window, shift) if shift else None)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = Mlp(width)
-        mask = shift_mask(side, self.window, self.shift) if self.shift else None
-        self.register_buffer("attn_mask", mask, persistent=False)
-
-    def _attended(self, features: Tensor) -> Tensor:
-        _, height, width, _ = features.shape
-        shifted = features.roll((-self.shift, -self.shift), (1, 2)) if self.shift else features
-        windows = self.attn(windows_of(shifted, self.window), self.attn_mask)
-        merged = joined(windows, self.window, height, width)
-        return merged.roll((self.shift, self.shift), (1, 2)) if self.shift else merged
 
     def _kept(self, update: Tensor) -> Tensor:
         """Stochastic depth ("Deep Networks with Stochastic Depth", Huang et al., 2016) while training."""
         if not self.training or self.drop == 0:
             return update
-        alive = torch.rand(len(update), 1, 1, 1, device=update.device) >= self.drop
+        alive = torch.rand(len(update), 1, 1, device=update.device) >= self.drop
         return update * alive.to(update.dtype) / (1 - self.drop)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, H, W, C) -> the same."""
-        features = features + self._kept(self._attended(self.norm1(features)))
-        return features + self._kept(self.mlp(self.norm2(features)))
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, N, C) tokens in this block's window order -> the same."""
+        windows = self.norm1(tokens).view(-1, self.length, tokens.shape[-1])
+        tokens = tokens + self._kept(self.attn(windows).view(tokens.shape))
+        return tokens + self._kept(self.mlp(self.norm2(tokens)))
 
 
 class PatchMerging(nn.Module):
@@ -195,18 +211,25 @@ class PatchMerging(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(4 * width)
-        self.reduction = nn.Linear(4 * width, 2 * width, bias=False)
+        self.reduction = Linear(4 * width, 2 * width, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Neighbours in the order (even row, even column), (odd, even), (even, odd), (odd, odd)."""
         batch, height, width, channels = features.shape
         cut = features.view(batch, height // 2, 2, width // 2, 2, channels)
-        merged: Tensor = self.reduction(self.norm(cut.permute(0, 1, 3, 4, 2, 5).flatten(3)))
+        merged: Tensor = self.reduction(self.norm(cut.permute(0, 1, 3, 4, 2, 5).flatten(3))).to(
+            features.dtype
+        )
         return merged
 
 
 class Stage(nn.Module):
-    """Blocks at one resolution, after halving it (but for the first stage)."""
+    """Blocks at one resolution, after halving it (but for the first stage).
+
+    Tokens stay in window order from block to block, so that moving them costs one gather a block, not four copies.
+    """
+
+    moves: Tensor
 
     def __init__(self, config: SwinConfig, number: int, drops: Sequence[float]) -> None:
         super().__init__()
@@ -217,11 +240,34 @@ class Stage(nn.Module):
         self.blocks = nn.Sequential(
             *(Block(width, heads, side, window, index % 2 == 1, drop) for index, drop in enumerate(drops))
         )
+        self.register_buffer("moves", _moves([block.order for block in self._blocks()]), persistent=False)
+
+    def _blocks(self) -> list[Block]:
+        return [block for block in self.blocks if isinstance(block, Block)]
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H / 2, W / 2, 2C), or the same size in the first stage."""
-        changed: Tensor = self.blocks(self.downsample(features))
-        return changed
+        features = self.downsample(features)
+        tokens = features.flatten(1, 2)
+        for move, block in zip(self.moves, self._blocks(), strict=False):
+            tokens = block(_moved(tokens, move))
+        return _moved(tokens, self.moves[-1]).view(features.shape)
+
+
+def _moves(orders: Sequence[Tensor]) -> Tensor:
+    """(blocks + 1, N): how to gather tokens from row-major into the first block's order, from each block's order
+    into the next one's, and from the last back to row-major.
+    """
+    rows = torch.arange(len(orders[0]), device="cpu")
+    path = [rows, *orders, rows]
+    return torch.stack([before.argsort()[after] for before, after in pairwise(path)])
+
+
+def _moved(tokens: Tensor, move: Tensor) -> Tensor:
+    """(B, N, C) tokens gathered along N; one gather of rows over the whole batch is the fastest there is."""
+    batch, count, width = tokens.shape
+    rows = (torch.arange(batch, device=move.device)[:, None] * count + move).flatten()
+    return tokens.reshape(-1, width).index_select(0, rows).view(batch, count, width)
 
 
 class SwinBackbone(nn.Module):
@@ -231,9 +277,8 @@ class SwinBackbone(nn.Module):
         super().__init__()
         self.config = config
         self.patch_embed: nn.Module = PatchEmbedding(config.patch_size, config.embed_dim)
-        drops = torch.linspace(0, config.drop_path, sum(config.depths)).split(list(config.depths))
         self.layers = nn.Sequential(
-            *(Stage(config, number, part.tolist()) for number, part in enumerate(drops))
+            *(Stage(config, number, drops) for number, drops in enumerate(_drop_rates(config)))
         )
         self.norm = nn.LayerNorm(config.width)
         self.apply(_initialise)
@@ -253,6 +298,15 @@ class SwinBackbone(nn.Module):
         """Tokens in row-major order behind their mean."""
         tokens = self.stages(pixels)[-1].flatten(1, 2)
         return torch.cat([tokens.mean(1, keepdim=True), tokens], dim=1)
+
+
+def _drop_rates(config: SwinConfig) -> list[list[float]]:
+    """Stochastic depth of every block of every stage: from 0 in the first to `drop_path` in the last."""
+    total, rates = sum(config.depths), []
+    for number, depth in enumerate(config.depths):
+        first = sum(config.depths[:number])
+        rates.append([config.drop_path * (first + block) / max(total - 1, 1) for block in range(depth)])
+    return rates
 
 
 def _initialise(module: nn.Module) -> None:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from indexer.modeling.beam import BeamConfig, beam_search, greedy_search
-from indexer.modeling.bert import BertConfig, DecoderCache, TagDecoder, TextDecoder, TextEncoder
+from indexer.modeling.bert import BertConfig, DecoderCache, TextDecoder, TextEncoder
 from indexer.modeling.swin import SwinBackbone, SwinConfig
+from indexer.modeling.tag_decoder import TagDecoder
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Tag2Text(nn.Module):
     def tag_logits(self, image_tokens: Tensor, tags: Tensor | None = None) -> Tensor:
         """(B, 1 + L, C) tokens -> (B, tags), or only of the tag numbers `tags`: queries do not see each other."""
         chosen = slice(None) if tags is None else tags
-        queries = self.label_embed.weight[chosen].expand(len(image_tokens), -1, -1)
-        logits: Tensor = self.fc(self.tagging_head(queries, image_tokens), chosen)
+        answers = self.tagging_head(self.label_embed.weight[chosen], image_tokens)
+        logits: Tensor = self.fc(answers, chosen)
         return logits
 
     def encode_tags(self, ids: Tensor, attention_mask: Tensor, image_tokens: Tensor) -> Tensor:

@@ -7,13 +7,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from indexer.checkpoints import Kind, ModelSpec, save_spec, save_weights, unshared
+from indexer.checkpoints import ModelSpec, save_spec, save_weights, unshared
 from indexer.images import InputSpec
 from indexer.modeling.bert import BertConfig
 from indexer.modeling.clip import DualEncoderConfig
 from indexer.modeling.ram import RamConfig
 from indexer.modeling.tag2text import Tag2TextConfig
 from indexer.modeling.wordpiece import WordPiece
+from indexer.published import Kind
 from indexer.training.distill import BACKBONE, MEAN, STD
 from indexer.vocabulary import Vocabulary, save_vocabulary
 

@@ -62,7 +62,9 @@ def train_tagger(
         photos = rng.choice(chosen, settings.batch, replace=False)
         asked = some_tags(labels, settings.asked, rng)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = network.logits(network.image_proj(features.pick(photos, rng)), asked)
+            logits = network.logits(
+                network.image_proj(features.pick(photos, rng)), network.own_labels().chosen(asked)
+            )
         loss = asymmetric(logits, *labels.of(photos, asked), settings.gamma_neg)
         take_step(loss, heads, optimizer, schedule.rate(step / schedule.steps))
         average.update(heads, step)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from timm.models.swin_transformer import SwinTransformer
 
-from indexer.modeling.swin import SwinBackbone, SwinConfig, joined, windows_of
+from indexer.modeling.swin import SwinBackbone, SwinConfig, window_order
 
 SHAPES = [
     SwinConfig(64, 4, 16, (2, 2), (2, 4), 4),
@@ -40,10 +40,13 @@ def test_same_tokens_as_timm(config: SwinConfig) -> None:
     assert torch.allclose(tokens[:, 0], tokens[:, 1:].mean(1), atol=1e-6)
 
 
-def test_windows_and_back() -> None:
-    """Cutting and joining lose nothing."""
-    features = torch.randn(2, 6, 6, 5)
-    assert torch.equal(joined(windows_of(features, 3), 3, 6, 6), features)
+def test_window_order_cuts_the_rolled_map() -> None:
+    """Each token once; windows row-major, tokens row-major in each, the map rolled first."""
+    tokens = torch.arange(36).view(6, 6)
+    plain = window_order(6, 3, 0).view(4, 3, 3)
+    assert torch.equal(plain[1], tokens[:3, 3:])
+    assert torch.equal(window_order(6, 3, 1).view(4, 3, 3)[0], tokens[1:4, 1:4])
+    assert window_order(6, 3, 1).sort().values.tolist() == list(range(36))
 
 
 def test_stochastic_depth_only_while_training() -> None:

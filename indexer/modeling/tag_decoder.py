@@ -1,0 +1,92 @@
+"""The tagging head of RAM and Tag2Text: tags ask the image, and never each other.
+
+This is the decoder of "Query2Label" (Liu et al., 2021) less its self-attention, so any subset of the tags, in any
+order, gets the same logits as all of them together.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from indexer.modeling.bert import Attention, BertConfig, Encoder, Layer
+
+
+@dataclass(frozen=True)
+class AbsorbedAttention:
+    """Cross-attention with the query and output projections multiplied into the image's few keys and values.
+
+    There are thousands of tags and 145 image tokens: x Wq . k = x . (k Wq), and (P V) Wo = P (V Wo), so projecting
+    the keys and values instead of every tag saves a third of the products, and leaves two large ones. float32.
+    """
+
+    query: Tensor  # (heads, head width, hidden), divided by the square root of the head width
+    query_bias: Tensor  # (heads, head width), likewise
+    output: Tensor  # (heads, head width, hidden)
+    output_bias: Tensor  # (hidden,)
+
+    @classmethod
+    def of(cls, attention: Attention) -> "AbsorbedAttention":
+        """Rearranged copies of the layer's weights."""
+        own, heads = attention.self, attention.self.heads
+        scale = (own.query.out_features / heads) ** -0.5
+        query = own.query.weight.detach().float().unflatten(0, (heads, -1)) * scale
+        bias = own.query.bias.detach().float().unflatten(0, (heads, -1)) * scale
+        output = attention.output.dense.weight.detach().float().t().unflatten(0, (heads, -1)).contiguous()
+        return cls(query, bias, output, attention.output.dense.bias.detach().float())
+
+    def keys(self, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, heads, T, head width) -> (B, heads * T, hidden), and what each adds to its scores, (B, heads * T)."""
+        absorbed = torch.matmul(keys, self.query).flatten(1, 2)
+        return absorbed, torch.matmul(keys, self.query_bias[..., None]).flatten(1)
+
+    def values(self, values: Tensor) -> Tensor:
+        """(B, heads, T, head width) -> (B, heads * T, hidden)."""
+        return torch.matmul(values, self.output).flatten(1, 2)
+
+
+class TagDecoder(nn.Module):
+    """Tag queries to answers, by cross-attention to the image's tokens and feed-forward blocks."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.encoder = Encoder(config)
+        self._absorbed: list[AbsorbedAttention] = []
+
+    def freeze(self) -> None:
+        """Rearrange the weights for inference; later changes of them are not seen."""
+        if not self._absorbed:
+            self._absorbed = [AbsorbedAttention.of(layer.crossattention) for layer in self.encoder.layers()]
+
+    def forward(self, queries: Tensor, image_tokens: Tensor) -> Tensor:
+        """(tags, hidden) queries, or (B, tags, hidden), and (B, L, context) tokens -> (B, tags, hidden)."""
+        if not self._absorbed:
+            shared = queries.expand(len(image_tokens), -1, -1)
+            answers: Tensor = self.encoder(shared, image_tokens)
+            return answers
+        for absorbed, layer in zip(self._absorbed, self.encoder.layers(), strict=True):
+            queries = _answered(layer, absorbed, queries, image_tokens)
+        return queries
+
+
+def attention_to(layer: Layer, absorbed: AbsorbedAttention, queries: Tensor, image_tokens: Tensor) -> Tensor:
+    """How much each tag looks at each token: (B, tags, heads, T) probabilities over T, float32."""
+    own = layer.crossattention.self
+    keys, offsets = absorbed.keys(own.split(own.key(image_tokens)).float())
+    if queries.dim() == 2:  # the same for every image: one product for all of them
+        scores = torch.addmm(offsets.flatten(), queries, keys.flatten(0, 1).t())
+        scores = scores.unflatten(-1, (len(image_tokens), -1)).transpose(0, 1)
+    else:
+        scores = torch.baddbmm(offsets[:, None], queries, keys.transpose(1, 2))
+    return scores.unflatten(-1, (own.heads, -1)).softmax(-1)
+
+
+def _answered(layer: Layer, absorbed: AbsorbedAttention, queries: Tensor, image_tokens: Tensor) -> Tensor:
+    looks = attention_to(layer, absorbed, queries, image_tokens).flatten(-2)
+    own = layer.crossattention.self
+    values = own.value(image_tokens)
+    absorbed_values = absorbed.values(own.split(values).float()).to(values.dtype)
+    mixed = torch.bmm(looks.to(values.dtype), absorbed_values) + absorbed.output_bias
+    seen = layer.crossattention.output.LayerNorm(queries + mixed)
+    answers: Tensor = layer.output(layer.intermediate(seen), seen)
+    return answers

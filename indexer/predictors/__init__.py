@@ -1,0 +1,26 @@
+"""Batches of pixels in, plain values out: Tagger, Captioner, Embedder.
+
+Importing this loads torch, so only workers, the API and training do. Predictors are not thread-safe to move or
+change, but may be called from several threads.
+"""
+
+from indexer.predictors.captioner import Captioner
+from indexer.predictors.embedder import Embedder
+from indexer.predictors.identity import ModelIdentity
+from indexer.predictors.loading import load_captioner, load_embedder, load_tagger, options
+from indexer.predictors.tagger import Tagger, TagScore, passing
+from indexer.predictors.vision import resolve_device
+
+__all__ = [
+    "Captioner",
+    "Embedder",
+    "ModelIdentity",
+    "TagScore",
+    "Tagger",
+    "load_captioner",
+    "load_embedder",
+    "load_tagger",
+    "options",
+    "passing",
+    "resolve_device",
+]

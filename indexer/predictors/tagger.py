@@ -1,0 +1,137 @@
+"""Tagger: pixels to the tags an image shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from indexer.checkpoints import Calibration
+from indexer.errors import ConfigurationError
+from indexer.images import InputSpec
+from indexer.modeling.ram import Labels, Ram
+from indexer.modeling.tag2text import Tag2Text
+from indexer.predictors.identity import ModelIdentity
+from indexer.predictors.vision import Eyes, check_pixels
+from indexer.stage_clock import stage
+from indexer.vocabulary import Vocabulary, canonical
+
+
+@dataclass(frozen=True)
+class TagScore:
+    """One tag with the confidence (0 to 1) it was given and the threshold it passed."""
+
+    tag: str
+    confidence: float
+    threshold: float
+
+
+class Tagger:
+    """Which tags of its vocabulary an image shows."""
+
+    def __init__(
+        self,
+        network: Ram | Tag2Text,
+        eyes: Eyes,
+        identity: ModelIdentity,
+        spec: InputSpec,
+        vocabulary: Vocabulary,
+        calibration: Calibration,
+        labels: Labels | None = None,
+    ) -> None:
+        self.identity = identity
+        self.input = spec
+        self.vocabulary = vocabulary
+        self._calibration = calibration
+        self._network = network
+        self._eyes = eyes
+        self._labels = labels
+
+    def with_tags(self, more: Vocabulary, label_embed: np.ndarray) -> "Tagger":
+        """A tagger that knows these tags as well as its own.
+
+        Args:
+            more: the new tags with their thresholds.
+            label_embed: (tags, label width) float32 embeddings for RAM, (tags * 51, label width) for RAM++, each
+                tag's descriptions together.
+
+        Raises:
+            ConfigurationError: a model with a closed vocabulary.
+        """
+        if not isinstance(self._network, Ram):
+            raise ConfigurationError(
+                f"The tags of {self.identity.name!r} are fixed: tags of your own need ram or ram_plus"
+            )
+        with torch.inference_mode():
+            device = self._network.wordvec_proj.weight.device
+            added = self._network.labels(torch.from_numpy(label_embed).to(device))
+            labels = (self._labels or self._network.own_labels()).joined(added)
+        vocabulary = self.vocabulary.joined(more)
+        return Tagger(
+            self._network, self._eyes, self.identity, self.input, vocabulary, self._calibration, labels
+        )
+
+    @torch.inference_mode()
+    def look(self, pixels: np.ndarray) -> np.ndarray:
+        """(B, S, S, 3) uint8 -> (B, 1 + L, C) float32 image tokens: all that tagging needs of an image, to keep."""
+        check_pixels(pixels, self.input)
+        return self._tokens(pixels).float().cpu().numpy()
+
+    @torch.inference_mode()
+    def confidences(self, pixels: np.ndarray) -> np.ndarray:
+        """(B, S, S, 3) uint8 -> (B, tags) float32 confidences, 0 to 1, in vocabulary order."""
+        check_pixels(pixels, self.input)
+        if not len(pixels):
+            return np.zeros((0, len(self.vocabulary)), np.float32)
+        return self._confidences(self._tokens(pixels))
+
+    @torch.inference_mode()
+    def confidences_of(self, tokens: np.ndarray) -> np.ndarray:
+        """(B, 1 + L, C) kept image tokens, as from `look` -> (B, tags) confidences: those of a full run."""
+        device = next(self._network.parameters()).device
+        return self._confidences(torch.from_numpy(np.asarray(tokens, np.float32)).to(device))
+
+    def tag(self, pixels: np.ndarray) -> list[list[TagScore]]:
+        """The tags of every image that pass their thresholds, highest confidence first.
+
+        Args:
+            pixels: (B, S, S, 3) uint8 RGB, S and fit as in `input`.
+        """
+        return passing(self.confidences(pixels), self.vocabulary)
+
+    def _tokens(self, pixels: np.ndarray) -> Tensor:
+        tokens = self._eyes.tokens(pixels)
+        if isinstance(self._network, Ram):
+            tokens = self._network.image_proj(tokens)
+        return tokens
+
+    def _confidences(self, tokens: Tensor) -> np.ndarray:
+        network = self._network
+        with stage("tag"):
+            scores = (
+                network.logits(tokens, self._labels)
+                if isinstance(network, Ram)
+                else network.tag_logits(tokens)
+            )
+            scaled = scores.float() * self._calibration.scale + self._calibration.bias
+            confidences: np.ndarray = torch.sigmoid(scaled).cpu().numpy()
+        return confidences
+
+
+def passing(confidences: np.ndarray, vocabulary: Vocabulary) -> list[list[TagScore]]:
+    """(B, tags) confidences -> per image those strictly over their thresholds, highest first.
+
+    Of tags that share a name ("train", the noun and the verb), the more confident one speaks.
+    """
+    thresholds = np.asarray(vocabulary.thresholds, np.float32)
+    return [_passing(row, thresholds, vocabulary.tags) for row in confidences]
+
+
+def _passing(row: np.ndarray, thresholds: np.ndarray, tags: Sequence[str]) -> list[TagScore]:
+    numbers = sorted(np.flatnonzero(row > thresholds).tolist(), key=lambda number: -row[number])
+    best: dict[str, TagScore] = {}
+    for number in numbers:
+        score = TagScore(tags[number], float(row[number]), float(thresholds[number]))
+        best.setdefault(canonical(score.tag), score)
+    return list(best.values())

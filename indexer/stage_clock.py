@@ -1,0 +1,51 @@
+"""Where the time goes: seconds by stage, each counted without the stages inside it."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class StageClock:
+    """Adds up the seconds spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._inside: list[float] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside, less the stages inside that."""
+        started = time.perf_counter()
+        self._inside.append(0.0)
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - started
+            self.seconds[name] += elapsed - self._inside.pop()
+            if self._inside:
+                self._inside[-1] += elapsed
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Make this the clock that `stage` of this module tells, in this thread."""
+        token = _running.set(self)
+        try:
+            yield
+        finally:
+            _running.reset(token)
+
+
+_running: ContextVar[StageClock | None] = ContextVar("running clock", default=None)
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Time what happens inside on the running clock, if there is one."""
+    clock = _running.get()
+    if clock is None:
+        yield
+        return
+    with clock.stage(name):
+        yield
