@@ -258,7 +258,7 @@ def _progress(what: str, total: int | None) -> Iterator[Callable[[int], object]]
     columns = [SpinnerColumn(), TextColumn("{task.description}")]
     if total is not None:
         columns += [BarColumn(bar_width=20), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=remarks, transient=True) as progress:
+    with Progress(*columns, console=remarks, transient=True, disable=not remarks.is_terminal) as progress:
         task = progress.add_task(escape(what), total=total)
         yield lambda count: progress.advance(task, count)
 

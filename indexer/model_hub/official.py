@@ -6,6 +6,7 @@ only; whatever it refuses is refused here, and never read another way.
 
 import argparse
 import pickle
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -111,11 +112,10 @@ def _refusal(file: Path, error: pickle.UnpicklingError) -> str:
     """Why the restricted reader stopped: code in the pickle, which is named, or no pickle at all."""
     try:
         found = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
-    except Exception:  # the same damage, met again
-        found = []
+    except Exception:  # it reads archives only
+        found = re.findall(r"GLOBAL ([\w.]+)", str(error))
     if not found:
-        reason = str(error).splitlines()[0]
-        return f"{file} is not a whole checkpoint ({reason}): download it again"
+        return f"{file} is not a checkpoint, or not a whole one: download it again"
     names = ", ".join(found[:_SHOWN]) + (" and more" if len(found) > _SHOWN else "")
     return (
         f"{file} is refused: besides tensors it asks to run code ({names}). Nothing of it was run. If you trust"
