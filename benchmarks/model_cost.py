@@ -18,19 +18,14 @@ GEMM_REPEATS = 12
 class Cost:
     """Floating point operations (a multiplication and its addition are two) of one image, by part.
 
-    `once` is what does not depend on the image, so that it can be done once a vocabulary; it is inside `tagger`.
+    `tagger` is as published, from the backbone's tokens to logits; `own_tagger` is the same answer as computed here.
     """
 
     backbone: int
     tagger: int
-    once: int
+    own_tagger: int
     tag_encoder: int = 0
     decoder_token: int = 0
-
-    @property
-    def tagging(self) -> int:
-        """Everything between pixels and logits that has to be done for each image."""
-        return self.backbone + self.tagger - self.once
 
 
 def linear(rows: int, width: int, out: int) -> int:
@@ -69,21 +64,30 @@ def bert(config: BertConfig, rows: int, context_rows: int) -> int:
     return config.layers * layer
 
 
+def absorbed_head(config: BertConfig, rows: int, context_rows: int) -> int:
+    """The tag decoder of `indexer.modeling.tag_decoder`: query and output projections act on the image's tokens."""
+    hidden, per_head = config.hidden, context_rows * config.heads
+    layer = 2 * linear(rows, hidden, per_head) + 2 * linear(rows, hidden, config.intermediate)
+    layer += 2 * linear(context_rows, config.context, hidden) + 2 * linear(context_rows, hidden, hidden)
+    return config.layers * layer
+
+
 def cost(config: RamConfig | Tag2TextConfig) -> Cost:
     """Count one image's work."""
-    tokens = config.swin.grid**2 + 1
-    first_queries = linear(config.tags, config.head.hidden, config.head.hidden)
-    tagger = bert(config.head, config.tags, tokens) + linear(config.tags, config.head.hidden, 1)
+    tokens, tags, hidden = config.swin.grid**2 + 1, config.tags, config.head.hidden
+    tagger = bert(config.head, tags, tokens) + linear(tags, hidden, 1)
+    own = absorbed_head(config.head, tags, tokens) + linear(tags, hidden, 1)
     if isinstance(config, Tag2TextConfig):
         guide = bert(config.tag_encoder, config.tag_tokens, tokens)
-        return Cost(swin(config.swin), tagger, first_queries, guide, _decoder_token(config))
-    tagger += linear(config.tags, config.label_width, config.head.hidden)
-    tagger += linear(tokens, config.swin.width, config.projection)
+        return Cost(swin(config.swin), tagger, own, guide, _decoder_token(config))
+    projected = linear(tokens, config.swin.width, config.projection)
+    labels = linear(tags, config.label_width, hidden)
+    weighed = own_weighed = 0
     if config.descriptions > 1:  # similarity, then the weighted sum, of every tag's descriptions
-        rows = config.tags * config.descriptions
-        return Cost(swin(config.swin), tagger + 2 * linear(rows, config.label_width, 1), 0)
-    labels = linear(config.tags, config.label_width, config.head.hidden)
-    return Cost(swin(config.swin), tagger, first_queries + labels)
+        rows = tags * config.descriptions
+        weighed = 2 * linear(rows, config.label_width, 1)
+        own_weighed = linear(rows, config.label_width, 1) + linear(rows, hidden, 1)
+    return Cost(swin(config.swin), tagger + projected + labels + weighed, own + projected + own_weighed)
 
 
 def _decoder_token(config: Tag2TextConfig) -> int:
