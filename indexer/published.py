@@ -10,9 +10,10 @@ from typing import Literal
 Family = Literal["ram", "ram_plus", "tag2text"]
 Kind = Literal["tagger", "captioner", "embedder"]
 
+HUB = "https://huggingface.co"
 _CODE = "https://raw.githubusercontent.com/xinyu1205/recognize-anything"
 _COMMIT = "7cb804a8609e9f4b1a50b7f31436d2df40bb9481"
-_BERT = "https://huggingface.co/google-bert/bert-base-uncased"
+_BERT = f"{HUB}/google-bert/bert-base-uncased"
 _BERT_REVISION = "86b5e0934494bd15c9632b12f734a8a67f723594"
 
 
@@ -64,9 +65,10 @@ class PublishedModel:
         return tuple(file for file in files if file is not None)
 
     @property
-    def page(self) -> str:
-        """Where a browser downloads the checkpoint."""
-        return f"https://huggingface.co/{self.repository}/resolve/{self.revision}/{self.file}"
+    def urls(self) -> tuple[str, ...]:
+        """Where the checkpoint is, of the pinned revision and of the newest; its SHA-256 says whether it is the one."""
+        revisions = dict.fromkeys((self.revision, "main"))
+        return tuple(f"{HUB}/{self.repository}/resolve/{revision}/{self.file}" for revision in revisions)
 
 
 RAM_TAGS = SideFile(

@@ -80,7 +80,7 @@ def facts_published(model: PublishedModel) -> dict[str, object]:
     """Of a model that is not: every file with its address and SHA-256."""
     checkpoint = {
         "name": model.file,
-        "url": model.page,
+        "url": model.urls[0],
         "sha256": model.sha256,
         "bytes": model.download_bytes,
     }
@@ -106,7 +106,7 @@ def lines_published(model: PublishedModel) -> dict[str, str]:
     if not model.tags:  # OpenCLIP brings its own
         return {what: line for what, line in lines.items() if what != "by hand"}
     files = [
-        (model.file, model.page, model.sha256),
+        (model.file, model.urls[0], model.sha256),
         *((one.name, one.url, one.sha256) for one in model.side_files),
     ]
     return lines | {

@@ -1,6 +1,6 @@
 """From a published address to an installed model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,7 @@ from indexer.model_hub.downloads import Progress, Refused, download, file_digest
 from indexer.model_hub.home import Home, is_full
 from indexer.model_hub.hub_cache import in_hub_cache
 from indexer.model_hub.installing import Installed, check_published, install, recorded_sha256, understand
-from indexer.published import PublishedModel, SideFile
-
-_HUB = "https://huggingface.co"
+from indexer.published import HUB, PublishedModel, SideFile
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def pull(plan: Plan, progress: Progress = silent, keep_download: bool = False) -
         checkpoint = understand(file, model.name)
         check_published(checkpoint, sha256)
         fetch = side_file_fetcher(home, progress)
-        installed = install(checkpoint, home, fetch, progress=progress, sha256=sha256, address=model.page)
+        installed = install(checkpoint, home, fetch, progress=progress, sha256=sha256, address=model.urls[0])
         if not keep_download and file.parent == home.downloads:
             file.unlink()
     return installed
@@ -101,7 +99,7 @@ def _fetch_checkpoint(plan: Plan, progress: Progress) -> Path:
     assert model.sha256 is not None
     try:
         _check_online()
-        *earlier, last = _addresses(model)
+        *earlier, last = map(_on_mirror, model.urls)
         for url in earlier:
             with suppress(Refused):
                 return download(url, plan.target, model.sha256, model.download_bytes, progress)
@@ -118,24 +116,17 @@ def by_hand(model: PublishedModel) -> str:
     """How to bring a model to a machine that has no network."""
     lists = "".join(f"\n  {one.url}" for one in model.side_files)
     return (
-        f"To bring {model.name} by hand, fetch on another machine\n  {model.page}{lists}\n"
+        f"To bring {model.name} by hand, fetch on another machine\n  {model.urls[0]}{lists}\n"
         f"put all into one folder here, and run `sightline models import FOLDER/{model.file}`. What was downloaded"
         " so far is kept; the same command goes on from there."
     )
-
-
-def _addresses(model: PublishedModel) -> Iterator[str]:
-    from huggingface_hub import hf_hub_url
-
-    for revision in dict.fromkeys((model.revision, "main")):
-        yield hf_hub_url(model.repository, model.file, revision=revision)
 
 
 def _on_mirror(url: str) -> str:
     """The address at the hub that HF_ENDPOINT names, for what lies on the hub."""
     from huggingface_hub import constants
 
-    return url.replace(_HUB, constants.ENDPOINT, 1) if url.startswith(_HUB) else url
+    return url.replace(HUB, constants.ENDPOINT, 1) if url.startswith(HUB) else url
 
 
 def _check_online() -> None:
