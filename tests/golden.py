@@ -26,6 +26,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from indexer.modeling.beam import BeamConfig
 from indexer.modeling.swin import relative_positions, shift_mask
 
 Model = Literal["ram", "ram_plus", "tag2text"]
@@ -155,6 +156,17 @@ def pixels(image: str) -> Tensor:
     """(1, 3, 384, 384), normalised as the released models want it."""
     array = (resized(image).astype(np.float32) / 255 - MEAN) / STD
     return torch.from_numpy(array.astype(np.float32)).permute(2, 0, 1)[None]
+
+
+def search_of(settings: Mapping[str, Any], normalisation: Literal["prompt", "generated"]) -> BeamConfig:
+    """Our search for the keyword arguments recorded beside a golden caption."""
+    return BeamConfig(
+        settings["num_beams"],
+        settings["max_length"],
+        settings["min_length"],
+        settings["repetition_penalty"],
+        normalisation,
+    )
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Networks against what the official code answered, on a shrunken checkpoint any rule-follower can refill."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from indexer.modeling.ram import Ram, RamConfig
 from indexer.modeling.swin import SwinConfig
 from indexer.modeling.tag2text import Tag2Text, Tag2TextConfig
 from indexer.modeling.wordpiece import WordPiece
-from tests.golden import GOLDEN, TINY, Model, needs_golden, own_weights, pixels
+from tests.golden import GOLDEN, TINY, Model, needs_golden, own_weights, pixels, search_of
 
 pytestmark = needs_golden
 
@@ -64,20 +64,11 @@ def test_tag2text_tags(tag2text: Tag2Text, image: str) -> None:
         assert np.abs(own - expected).max() < 1e-4 * expected.std()
 
 
-def search_of(settings: dict[str, Any], normalisation: str) -> BeamConfig:
-    """Our search for the keyword arguments recorded beside a golden caption."""
-    return BeamConfig(
-        settings["num_beams"],
-        settings["max_length"],
-        settings["min_length"],
-        settings["repetition_penalty"],
-        normalisation,  # type: ignore[arg-type]
-    )
-
-
 @pytest.mark.parametrize("normalisation", ["prompt", "generated"])
 @pytest.mark.parametrize("image", IMAGES)
-def test_tag2text_captions(tag2text: Tag2Text, image: str, normalisation: str) -> None:
+def test_tag2text_captions(
+    tag2text: Tag2Text, image: str, normalisation: Literal["prompt", "generated"]
+) -> None:
     """Every golden caption, beam and greedy, under both length normalisations, token for token."""
     tokenizer = WordPiece.load(GOLDEN / "data" / "bert-base-uncased-vocab.txt")
     captions = json.loads((TINY / "tag2text.json").read_text())["captions"][image]
