@@ -13,6 +13,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 from indexer import images
 from indexer.errors import BrokenImage, ImageError, ImageTooLarge, UnsupportedFormat
 from indexer.images import InputSpec, Limits, content_hash, content_type, decode, model_input, open_rgb
+from tests.golden import GOLDEN, needs_golden, resized
 from tests.pictures import difference, encoded, odd_folder, png_header, scene, swapped_primaries_profile
 
 LIMITS = Limits()
@@ -129,6 +130,17 @@ def test_squash_is_pillows_own_resize() -> None:
     wanted = np.asarray(photo.resize((224, 224), Image.Resampling.BILINEAR))
     (seen,) = decode(encoded(photo, "PNG"), [InputSpec(224, "squash", "bilinear")], LIMITS).inputs
     assert np.array_equal(seen, wanted)
+
+
+@needs_golden
+@pytest.mark.parametrize("name", ["photo", "grad_rgb", "noise_l"])
+def test_squash_is_what_the_published_models_saw(name: str) -> None:
+    """Bit for bit the pixels that RAM and Tag2Text were given, grey pictures too.
+
+    Not of transparent pictures: those lay a colour nobody sees bare, where we put white behind it.
+    """
+    data = (GOLDEN / "inputs" / f"{name}.png").read_bytes()
+    assert np.array_equal(model_input(open_rgb(data, LIMITS), InputSpec(384)), resized(name))
 
 
 @given(width=st.integers(20, 700), height=st.integers(20, 700), size=st.sampled_from([32, 224]))
