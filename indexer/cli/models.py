@@ -142,6 +142,12 @@ def import_file(
         Path | None,
         typer.Option(help="Folder with the tag list and what else belongs to it, if not beside the file."),
     ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave out tensors whose names begin so, should a file have more than the published ones."
+        ),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Install a released RAM, RAM++ or Tag2Text checkpoint from a file.
@@ -151,7 +157,7 @@ def import_file(
     it is never run.
 
     Examples: `sightline models import ram_swin_large_14m.pth` ·
-    `sightline models import mine.pth --name mine --lists mine/`
+    `sightline models import mine.pth --name mine --lists mine/ --ignore momentum_`
     """
     from indexer.model_hub.downloads import file_digest
     from indexer.model_hub.installing import install, recorded_sha256, understand
@@ -161,7 +167,7 @@ def import_file(
         raise ConfigurationError(f"{lists} is no folder: give the one the lists are in.")
     home = _home(get_settings())
     home.sweep()
-    checkpoint = understand(file, name)
+    checkpoint = understand(file, name, ignore or ())
     target, sha256 = home.of(checkpoint.name), None
     if target.exists():
         with _progress(f"Reading {file.name}", file.stat().st_size) as advance:

@@ -67,12 +67,13 @@ class Checkpoint:
     others: tuple[str, ...]
 
 
-def understand(file: Path, name: str | None = None) -> Checkpoint:
+def understand(file: Path, name: str | None = None, ignored: Sequence[str] = ()) -> Checkpoint:
     """Read a released checkpoint and see what it is; nothing is written.
 
     Args:
         file: as downloaded.
         name: what to install it as; the name of a published model also says which it must be.
+        ignored: beginnings of released tensor names to leave out.
 
     Raises:
         CheckpointError: not such a file, damaged, or another model than the name says.
@@ -81,7 +82,7 @@ def understand(file: Path, name: str | None = None) -> Checkpoint:
         raise ConfigurationError(f"{name!r} is the bundled model: choose another name with --name.")
     official = read_official(file)
     try:
-        converted = convert(official.tensors, _FAMILIES.get(name or ""))
+        converted = convert(official.tensors, _FAMILIES.get(name or ""), ignored)
         checkpoint = Checkpoint(
             file, name or converted.family, MODELS[converted.family], converted, official.others
         )

@@ -7,7 +7,7 @@ of attention heads of the text blocks leave no trace in a checkpoint.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -30,6 +30,7 @@ _SHOWN = 3
 
 _RECOMPUTED = "computed again from the sizes"
 _UNUSED = "trained beside the tagger, of no use for tagging"
+_ASKED = "left out because you asked for it"
 _TWICE = "stored a second time; the copies are equal"
 _LEFT_OUT: dict[str, tuple[str, tuple[Family, ...]]] = {
     r"visual_encoder\..*\.(relative_position_index|attn_mask)": (
@@ -68,12 +69,15 @@ class Converted:
         return sum(4 * value.numel() for value in self.tensors.values())
 
 
-def convert(state: Mapping[str, Tensor], expected: Family | None = None) -> Converted:
+def convert(
+    state: Mapping[str, Tensor], expected: Family | None = None, ignored: Sequence[str] = ()
+) -> Converted:
     """Recognise the model and bring its tensors under our names; nothing is copied.
 
     Args:
         state: a released state dict.
         expected: which model it should be; None to be told.
+        ignored: beginnings of released names to leave out because somebody who knows them says so.
 
     Raises:
         CheckpointError: none of the models, another one than expected, or tensors that contradict each other.
@@ -81,9 +85,12 @@ def convert(state: Mapping[str, Tensor], expected: Family | None = None) -> Conv
     named = {_own_name(key): value for key, value in state.items()}
     family = _family(named, expected)
     kept, left_out = _without_needless(named, family)
+    asked = tuple(key for key in kept if key.startswith(tuple(ignored)))
+    kept = {key: value for key, value in kept.items() if key not in set(asked)}
+    left_out |= {_ASKED: asked} if asked else {}
     if family == "tag2text":
         kept, second = _each_once(kept)
-        left_out = {**left_out, **({_TWICE: second} if second else {})}
+        left_out |= {_TWICE: second} if second else {}
     notes = []
     if family == "ram_plus" and "reweight_scale" not in kept:
         kept["reweight_scale"] = torch.tensor(math.log(1 / 0.07))

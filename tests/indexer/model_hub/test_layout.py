@@ -122,6 +122,14 @@ def test_incomplete_and_damaged(change: dict[str, Tensor | None], complaint: str
         convert({key: value for key, value in state.items() if value is not None})
 
 
+def test_tensors_one_asks_to_leave_out() -> None:
+    """Named by how they begin; the reason is kept."""
+    state = {**released_state("ram"), "momentum_encoder.weight": torch.ones(1)}
+    converted = convert(state, ignored=["momentum_"])
+    assert converted.left_out["left out because you asked for it"] == ("momentum_encoder.weight",)
+    check_fits(network("ram"), converted.tensors)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [
