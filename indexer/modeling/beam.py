@@ -1,4 +1,4 @@
-"""Beam and greedy search over a decoder with a key-value cache.
+"""Beam and greedy search over a decoder with a key-value cache, and what any search over it shares.
 
 Two conventions of length normalisation exist for the same sums: "prompt" divides a finished caption by its length
 with the prompt and without the end token (transformers up to 4.35, which the released Tag2Text was used with);
@@ -7,12 +7,16 @@ with the prompt and without the end token (transformers up to 4.35, which the re
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 NEVER = -1e9
+
+# (new ids, rows kept) -> (rows, V) logits of the last token. New ids are (rows, T), the prompt first and one token
+# afterwards; the rows kept, where given, reorder the decoder's cache.
+Step = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,20 +30,44 @@ class BeamConfig:
     normalisation: Literal["prompt", "generated"] = "prompt"
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """One caption that was found.
+
+    `ids` begin with the prompt and end with the end token, unless the caption is as long as allowed.
+    `log_probability` is the sum over the generated tokens, the end token included, of what the model said of each
+    before any penalty; `score` is what captions were ranked by, a sum divided by a length.
+    """
+
+    ids: list[int]
+    log_probability: float
+    score: float
+
+
 @dataclass
 class _Finished:
-    """The best captions of one image so far, as (score, ids)."""
+    """The best captions of one image so far, best first."""
 
     limit: int
-    entries: list[tuple[float, list[int]]] = field(default_factory=list)
+    entries: list[Candidate] = field(default_factory=list)
 
-    def add(self, score: float, ids: list[int]) -> None:
-        self.entries.append((score, ids))
-        self.entries.sort(key=lambda entry: -entry[0])
+    def add(self, candidate: Candidate) -> None:
+        self.entries.append(candidate)
+        self.entries.sort(key=lambda entry: -entry.score)
         del self.entries[self.limit :]
 
     def is_done(self, best_possible: float) -> bool:
-        return len(self.entries) == self.limit and self.entries[-1][0] >= best_possible
+        return len(self.entries) == self.limit and self.entries[-1].score >= best_possible
+
+
+def forbidden(scores: Tensor, token: int) -> Tensor:
+    """(rows, V) scores with one token ruled out."""
+    return scores.index_fill(1, torch.tensor([token]), -torch.inf)
+
+
+def normalising_length(config: BeamConfig, ids: int, prompt: int, ended: bool) -> int:
+    """What the sum of a caption of `ids` tokens, prompt included and end token not, is divided by."""
+    return ids if config.normalisation == "prompt" else ids - prompt + int(ended)
 
 
 def penalise(scores: Tensor, ids: Tensor, penalty: float) -> Tensor:
@@ -50,6 +78,15 @@ def penalise(scores: Tensor, ids: Tensor, penalty: float) -> Tensor:
     return scores.scatter(1, ids, torch.where(seen < 0, seen * penalty, seen / penalty))
 
 
+class _Choice(NamedTuple):
+    """One way to go on: its summed score and log-probability, the row it continues, and the next token."""
+
+    score: float
+    log_probability: float
+    row: int
+    token: int
+
+
 class BeamSearch:
     """Batched beam search; images finish independently."""
 
@@ -58,88 +95,86 @@ class BeamSearch:
         self.ids = torch.tensor(prompt).repeat(images * config.beams, 1)
         self.sums = torch.full((images, config.beams), NEVER)
         self.sums[:, 0] = 0.0
+        self.log_probabilities = torch.zeros(images, config.beams)
         self.finished = [_Finished(config.beams) for _ in range(images)]
         self.done = [False] * images
 
-    def _length(self, ids: list[int], ended: bool) -> int:
-        if self.config.normalisation == "prompt":
-            return len(ids)
-        return len(ids) - self.prompt_length + int(ended)
+    def _finish(self, image: int, row: int, score: float, log_probability: float, ended: bool) -> None:
+        ids = self.ids[row].tolist()
+        length = normalising_length(self.config, len(ids), self.prompt_length, ended)
+        if len(ids) < self.config.max_length:
+            ids = [*ids, self.end]
+        self.finished[image].add(Candidate(ids, log_probability, score / length))
 
     def _stop_length(self) -> int:
         length = self.ids.shape[1]
         return length if self.config.normalisation == "prompt" else length + 1 - self.prompt_length
 
-    def candidates(self, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Top 2 x beams of every image: summed scores, source beam and token, each (images, 2 x beams)."""
-        scores = penalise(logits.log_softmax(-1), self.ids, self.config.repetition_penalty)
+    def choices(self, logits: Tensor) -> list[list[_Choice]]:
+        """Top 2 x beams of every image, best first."""
+        beams = self.config.beams
+        plain = logits.log_softmax(-1)
+        scores = penalise(plain, self.ids, self.config.repetition_penalty)
         if self.ids.shape[1] < self.config.min_length:
-            scores[:, self.end] = -torch.inf
+            scores = forbidden(scores, self.end)
         words = scores.shape[-1]
         sums = (scores.view(len(self.done), -1, words) + self.sums[..., None]).flatten(1)
-        best, places = sums.topk(2 * self.config.beams, dim=1)
-        return best, places // words, places % words
+        best, places = sums.topk(2 * beams, dim=1)
+        sources = places // words
+        of_tokens = plain.view(len(self.done), -1).gather(1, places)
+        rows = sources + torch.arange(len(self.done))[:, None] * beams
+        columns = (best, of_tokens + self.log_probabilities.gather(1, sources), rows, places % words)
+        images = zip(*(column.tolist() for column in columns), strict=True)
+        return [[_Choice(*choice) for choice in zip(*image, strict=True)] for image in images]
 
-    def _advance_image(
-        self, image: int, ranked: list[tuple[float, int, int]]
-    ) -> list[tuple[float, int, int]]:
+    def _advance_image(self, image: int, ranked: list[_Choice]) -> list[_Choice]:
         """Finish captions that end, keep the next beams of one image."""
-        first, kept = image * self.config.beams, []
-        for rank, (score, beam, token) in enumerate(ranked):
-            if token != self.end:
-                kept.append((score, first + beam, token))
+        kept: list[_Choice] = []
+        for rank, choice in enumerate(ranked):
+            if choice.token != self.end:
+                kept.append(choice)
             elif rank < self.config.beams:
-                ids = self.ids[first + beam].tolist()
-                self.finished[image].add(score / self._length(ids, ended=True), ids)
+                self._finish(image, choice.row, choice.score, choice.log_probability, ended=True)
             if len(kept) == self.config.beams:
                 break
-        if self.finished[image].is_done(ranked[0][0] / self._stop_length()):
+        if self.finished[image].is_done(ranked[0].score / self._stop_length()):
             self.done[image] = True
         return kept
 
     def advance(self, logits: Tensor) -> Tensor:
         """Take one step from (images * beams, V) logits; returns the rows to keep, for the decoder's cache."""
-        best, beams, tokens = (value.tolist() for value in self.candidates(logits))
-        rows: list[tuple[float, int, int]] = []
-        for image, finished in enumerate(self.done):
-            if finished:
-                rows += [(0.0, image * self.config.beams, 0)] * self.config.beams
+        beams = self.config.beams
+        kept: list[_Choice] = []
+        for image, ranked in enumerate(self.choices(logits)):
+            if self.done[image]:
+                kept += [_Choice(0.0, 0.0, image * beams, 0)] * beams
             else:
-                ranked = list(zip(best[image], beams[image], tokens[image], strict=True))
-                rows += self._advance_image(image, ranked)
-        keep = torch.tensor([row for _, row, _ in rows])
-        self.sums = torch.tensor([score for score, _, _ in rows]).view(len(self.done), -1)
-        self.ids = torch.cat([self.ids[keep], torch.tensor([[token] for _, _, token in rows])], 1)
+                kept += self._advance_image(image, ranked)
+        keep = torch.tensor([choice.row for choice in kept])
+        self.sums = torch.tensor([choice.score for choice in kept]).view(-1, beams)
+        self.log_probabilities = torch.tensor([choice.log_probability for choice in kept]).view(-1, beams)
+        self.ids = torch.cat([self.ids[keep], torch.tensor([[choice.token] for choice in kept])], 1)
         return keep
 
     def is_over(self) -> bool:
         """All captions finished or as long as allowed."""
         return all(self.done) or self.ids.shape[1] >= self.config.max_length
 
-    def results(self) -> list[tuple[list[int], float]]:
-        """The best caption of every image: ids with the end token where it fits, and its score."""
-        answers = []
-        for image, finished in enumerate(self.finished):
+    def results(self) -> list[list[Candidate]]:
+        """The best captions of every image, at most as many as beams, best first."""
+        for row, (score, log_probability) in enumerate(
+            zip(self.sums.flatten().tolist(), self.log_probabilities.flatten().tolist(), strict=True)
+        ):
+            image = row // self.config.beams
             if not self.done[image]:
-                for beam in range(self.config.beams):
-                    ids = self.ids[image * self.config.beams + beam].tolist()
-                    finished.add(float(self.sums[image, beam]) / self._length(ids, ended=False), ids)
-            score, ids = finished.entries[0]
-            answers.append(([*ids, self.end] if len(ids) < self.config.max_length else ids, score))
-        return answers
+                self._finish(image, row, score, log_probability, ended=False)
+        return [finished.entries for finished in self.finished]
 
 
 def beam_search(
-    step: Callable[[Tensor, Tensor | None], Tensor],
-    config: BeamConfig,
-    prompt: list[int],
-    end: int,
-    images: int,
-) -> list[tuple[list[int], float]]:
-    """Search with `step(new_ids, kept_rows)` -> (rows, V) logits of the last token.
-
-    `new_ids` is (rows, T), the prompt first and one token afterwards; `kept_rows` reorders the decoder's cache.
-    """
+    step: Step, config: BeamConfig, prompt: list[int], end: int, images: int
+) -> list[list[Candidate]]:
+    """The best captions of every image, at most as many as beams, best first."""
     search = BeamSearch(config, prompt, end, images)
     keep: Tensor | None = None
     fresh = search.ids
@@ -150,24 +185,60 @@ def beam_search(
         fresh = search.ids[:, -1:]
 
 
+@dataclass
+class Generation:
+    """Captions that grow token by token without being compared: (rows, T) ids, and what they were given.
+
+    Rows that have ended are filled up with the end token, which adds nothing.
+    """
+
+    config: BeamConfig
+    prompt: list[int]
+    end: int
+    rows: int
+
+    def __post_init__(self) -> None:
+        self.ids = torch.tensor(self.prompt).repeat(self.rows, 1)
+        self.log_probabilities = torch.zeros(self.rows)
+        self.ended = torch.zeros(self.rows, dtype=torch.bool)
+
+    def processed(self, logits: Tensor, penalty: float) -> Tensor:
+        """(rows, V) logits with repetitions penalised, and no end before its time."""
+        logits = penalise(logits, self.ids, penalty)
+        return forbidden(logits, self.end) if self.ids.shape[1] < self.config.min_length else logits
+
+    def append(self, tokens: Tensor, logits: Tensor) -> None:
+        """Take (rows, 1) tokens, chosen by whatever rule from these (rows, V) logits."""
+        said = logits.log_softmax(-1).gather(1, tokens)[:, 0]
+        self.log_probabilities += torch.where(self.ended, 0.0, said)
+        self.ids = torch.cat([self.ids, torch.where(self.ended[:, None], self.end, tokens)], 1)
+        self.ended |= self.ids[:, -1] == self.end
+
+    def is_over(self) -> bool:
+        """All ended, or as long as allowed."""
+        return bool(self.ended.all()) or self.ids.shape[1] >= self.config.max_length
+
+    def results(self) -> list[Candidate]:
+        """One caption a row."""
+        rows = zip(self.ids.tolist(), self.log_probabilities.tolist(), self.ended.tolist(), strict=True)
+        return [self._result(*row) for row in rows]
+
+    def _result(self, ids: list[int], log_probability: float, ended: bool) -> Candidate:
+        prompt = len(self.prompt)
+        said = ids[: ids.index(self.end, prompt)] if ended else ids
+        length = normalising_length(self.config, len(said), prompt, ended)
+        return Candidate([*said, self.end] if ended else said, log_probability, log_probability / length)
+
+
 def greedy_search(
-    step: Callable[[Tensor, Tensor | None], Tensor],
-    config: BeamConfig,
-    prompt: list[int],
-    end: int,
-    images: int,
-) -> list[tuple[list[int], float]]:
-    """The most likely token at every step; the score is 0. Penalties act on raw logits."""
-    ids, fresh = torch.tensor(prompt).repeat(images, 1), torch.tensor(prompt).repeat(images, 1)
-    ended = torch.zeros(images, dtype=torch.bool)
-    while ids.shape[1] < config.max_length and not bool(ended.all()):
-        logits = penalise(step(fresh, None).float().cpu(), ids, config.repetition_penalty)
-        if ids.shape[1] < config.min_length:
-            logits[:, end] = -torch.inf
-        fresh = torch.where(ended[:, None], end, logits.argmax(-1, keepdim=True))
-        ids = torch.cat([ids, fresh], 1)
-        ended |= fresh[:, 0] == end
-    rows = ids.tolist()
-    return [
-        (row[: row.index(end, len(prompt)) + 1] if end in row[len(prompt) :] else row, 0.0) for row in rows
-    ]
+    step: Step, config: BeamConfig, prompt: list[int], end: int, images: int
+) -> list[list[Candidate]]:
+    """The most likely token at every step, one caption an image. Penalties act on raw logits."""
+    generation = Generation(config, prompt, end, images)
+    fresh = generation.ids
+    while not generation.is_over():
+        logits = step(fresh, None).float().cpu()
+        best = generation.processed(logits, config.repetition_penalty).argmax(-1, keepdim=True)
+        generation.append(best, logits)
+        fresh = generation.ids[:, -1:]
+    return [[candidate] for candidate in generation.results()]

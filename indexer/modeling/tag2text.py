@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from indexer.modeling.beam import BeamConfig, beam_search, greedy_search
+from indexer.modeling.beam import BeamConfig, Candidate, beam_search, greedy_search
 from indexer.modeling.bert import BertConfig, DecoderCache, TextDecoder, TextEncoder
+from indexer.modeling.sampling import Sampling, sample
 from indexer.modeling.swin import SwinBackbone, SwinConfig
 from indexer.modeling.tag_decoder import TagDecoder
 
@@ -77,15 +78,25 @@ class Tag2Text(nn.Module):
         encoded: Tensor = self.tag_encoder(ids, attention_mask, image_tokens)
         return encoded
 
-    def caption_ids(self, encoded_tags: Tensor, search: BeamConfig) -> list[tuple[list[int], float]]:
-        """Token ids (prompt and end included) and score of one caption a row of (B, T, hidden) tags."""
+    def caption_candidates(
+        self, encoded_tags: Tensor, search: BeamConfig, sampling: Sampling | None = None
+    ) -> list[list[Candidate]]:
+        """Captions of every row of (B, T, hidden) tags, best first: as many as beams at most, or as samples."""
         decoder, cache = self.text_decoder, self.text_decoder.new_cache()
 
         def step(new_ids: Tensor, kept_rows: Tensor | None) -> Tensor:
             return _next_logits(decoder, cache, encoded_tags, new_ids, kept_rows)
 
+        prompt, end, images = list(self.config.prompt), self.config.end, len(encoded_tags)
+        if sampling is not None:
+            return sample(step, search, sampling, prompt, end, images)
         run = greedy_search if search.beams == 1 else beam_search
-        return run(step, search, list(self.config.prompt), self.config.end, len(encoded_tags))
+        return run(step, search, prompt, end, images)
+
+    def caption_ids(self, encoded_tags: Tensor, search: BeamConfig) -> list[tuple[list[int], float]]:
+        """Token ids (prompt and end included) and score of the best caption a row of (B, T, hidden) tags."""
+        found = self.caption_candidates(encoded_tags, search)
+        return [(candidates[0].ids, candidates[0].score) for candidates in found]
 
 
 def _next_logits(
