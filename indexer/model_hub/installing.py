@@ -83,12 +83,17 @@ def understand(file: Path, name: str | None = None, ignored: Sequence[str] = ())
     official = read_official(file)
     try:
         converted = convert(official.tensors, _FAMILIES.get(name or ""), ignored)
-        checkpoint = Checkpoint(
-            file, name or converted.family, MODELS[converted.family], converted, official.others
-        )
-        check_fits(skeleton(_specs(checkpoint, "")[0]), converted.tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{file}: {error}") from error
+    checkpoint = Checkpoint(
+        file, name or converted.family, MODELS[converted.family], converted, official.others
+    )
+    try:
+        check_fits(skeleton(_specs(checkpoint, "")[0]), converted.tensors)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{file}: {error}. Download it again; tensors you know to be needless are left out with --ignore."
+        ) from error
     return checkpoint
 
 

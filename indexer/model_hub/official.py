@@ -57,15 +57,13 @@ def read_official(file: Path) -> OfficialFile:
     return _state_of(_unpickled(file, mapped=start.startswith(_ZIP)), file)
 
 
-_REMEDY = (
-    "Give the .pth file itself, as downloaded; `sightline models list` says where the published ones are."
-)
+_REMEDY = "Give the .pth file itself, as downloaded; `sightline models info ram` says where it is published."
 
 
 def _start_of(file: Path) -> bytes:
     if not file.is_file():
-        kind = "a folder" if file.is_dir() else "no file"
-        raise CheckpointError(f"{file} is {kind}. {_REMEDY}")
+        what = f"{file} is a folder" if file.is_dir() else f"There is no file {file}"
+        raise CheckpointError(f"{what}. {_REMEDY}")
     try:
         with file.open("rb") as opened:
             start = opened.read(64)

@@ -130,7 +130,7 @@ def test_torch_files_without_a_state_dict(tmp_path: Path, content: object) -> No
 
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
     """Both say which it is."""
-    with pytest.raises(CheckpointError, match="is no file"):
+    with pytest.raises(CheckpointError, match="There is no file"):
         read_official(tmp_path / "gone.pth")
     with pytest.raises(CheckpointError, match="is a folder"):
         read_official(tmp_path)
