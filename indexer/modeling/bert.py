@@ -82,6 +82,7 @@ class Projections(nn.Module):
         keys, values = keys_values
         rows = keys.shape[0]
         query = self.split(self.query(hidden).reshape(rows, -1, hidden.shape[-1]))
+        mask = mask.to(query.dtype) if mask is not None else None
         attended = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
         return attended.transpose(1, 2).reshape(hidden.shape)
 
@@ -277,6 +278,14 @@ class TextDecoder(nn.Module):
         self.bert = TextEncoder(config)
         self.cls = VocabularyHead(config)
         self._layers = config.layers
+        self._words: Linear | None = None
+
+    def freeze(self) -> None:
+        """The tied vocabulary as a layer of its own, for inference, so that it can be converted like the others."""
+        if self._words is None:
+            words, bias = self.bert.embeddings.word_embeddings.weight, self.cls.predictions.bias
+            self._words = Linear(words.shape[1], words.shape[0], device="meta")
+            self._words.weight, self._words.bias = words, bias
 
     def new_cache(self) -> DecoderCache:
         """An empty cache for one batch of captions."""
@@ -286,14 +295,14 @@ class TextDecoder(nn.Module):
         """States of (B, T) next tokens. With a filled cache only the new tokens are given."""
         start = cache.length if cache is not None else 0
         hidden = self.bert.embeddings(ids, start)
-        total = start + ids.shape[1]
-        mask = torch.full((ids.shape[1], total), MASKED, dtype=hidden.dtype, device=ids.device).triu(
-            start + 1
-        )
-        states: Tensor = self.bert.encoder(hidden, context, mask, cache)
+        shape = (ids.shape[1], start + ids.shape[1])
+        mask = torch.full(shape, MASKED, dtype=hidden.dtype, device=ids.device).triu(start + 1)
+        states: Tensor = self.bert.encoder(hidden, context, mask if ids.shape[1] > 1 else None, cache)
         return states
 
     def logits(self, states: Tensor) -> Tensor:
         """(..., hidden) -> (..., V)."""
+        if self._words is not None:
+            return self._words(self.cls.predictions.transform(states))
         scores: Tensor = self.cls.predictions(states, self.bert.embeddings.word_embeddings.weight)
         return scores

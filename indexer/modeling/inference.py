@@ -11,6 +11,7 @@ from torch import nn
 
 from indexer.errors import ConfigurationError
 from indexer.modeling.linear import Linear
+from indexer.modeling.tag_decoder import TagDecoder
 
 Precision = Literal["exact", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -41,10 +42,11 @@ def checked_precision(name: str) -> Precision:
 def prepare(network: nn.Module, device: str, precision: Precision = "exact") -> None:
     """Move the network to `device`, freeze it, convert its linear layers. It can neither be trained nor saved then."""
     network.requires_grad_(False).to(device)
-    modules = list(network.modules())
-    for module in modules:
+    for module in list(network.modules()):
+        if isinstance(module, TagDecoder) and precision != "exact":
+            module.keep_exact()
         if isinstance(module, Freezable):
             module.freeze()
-    for module in modules:
+    for module in network.modules():
         if isinstance(module, Linear):
             module.convert(_TYPES[precision])

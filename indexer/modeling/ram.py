@@ -108,13 +108,13 @@ class Ram(nn.Module):
         scale = float(self.reweight_scale.detach().exp())
         return Labels(projected.unflatten(0, shape), bias, label_embed.unflatten(0, shape), scale)
 
-    def logits(self, image_tokens: Tensor, labels: Labels | None = None) -> Tensor:
+    def logits(self, image_tokens: Tensor, labels: Labels | None = None, exact: bool = False) -> Tensor:
         """(B, 1 + L, projection) tokens -> (B, tags) of `labels`, or of the model's own.
 
-        Tags do not see each other, so any labels, in any company, get the same answers.
+        Tags do not see each other, so any labels, in any company, get the same answers. `exact` asks for float32.
         """
         labels = labels or self.own_labels()
-        answers = self.tagging_head(labels.queries(image_tokens[:, 0]), image_tokens)
+        answers = self.tagging_head(labels.queries(image_tokens[:, 0]), image_tokens, exact)
         scores: Tensor = self.fc(answers)[..., 0]
         return scores
 

@@ -66,10 +66,10 @@ class Tag2Text(nn.Module):
             layer.crossattention.output = head.crossattention.output
             layer.intermediate, layer.output = head.intermediate, head.output
 
-    def tag_logits(self, image_tokens: Tensor, tags: Tensor | None = None) -> Tensor:
+    def tag_logits(self, image_tokens: Tensor, tags: Tensor | None = None, exact: bool = False) -> Tensor:
         """(B, 1 + L, C) tokens -> (B, tags), or only of the tag numbers `tags`: queries do not see each other."""
         chosen = slice(None) if tags is None else tags
-        answers = self.tagging_head(self.label_embed.weight[chosen], image_tokens)
+        answers = self.tagging_head(self.label_embed.weight[chosen], image_tokens, exact)
         logits: Tensor = self.fc(answers, chosen)
         return logits
 

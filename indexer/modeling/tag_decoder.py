@@ -4,12 +4,14 @@ This is the decoder of "Query2Label" (Liu et al., 2021) less its self-attention,
 order, gets the same logits as all of them together.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from indexer.modeling.bert import Attention, BertConfig, Encoder, Layer
+from indexer.modeling.linear import Linear
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,31 @@ class TagDecoder(nn.Module):
         super().__init__()
         self.encoder = Encoder(config)
         self._absorbed: list[AbsorbedAttention] = []
+        self._exact: list[TagDecoder] = []  # in a list, so that it is not a part of this module
+
+    def keep_exact(self) -> None:
+        """Before conversion to a faster type: keep a float32 copy, for tags that are asked again."""
+        if not self._exact:
+            copy = deepcopy(self)
+            copy.freeze()
+            for layer in copy.modules():
+                if isinstance(layer, Linear):
+                    layer.convert(torch.float32)
+            self._exact = [copy]
 
     def freeze(self) -> None:
         """Rearrange the weights for inference; later changes of them are not seen."""
         if not self._absorbed:
             self._absorbed = [AbsorbedAttention.of(layer.crossattention) for layer in self.encoder.layers()]
 
-    def forward(self, queries: Tensor, image_tokens: Tensor) -> Tensor:
-        """(tags, hidden) queries, or (B, tags, hidden), and (B, L, context) tokens -> (B, tags, hidden)."""
+    def forward(self, queries: Tensor, image_tokens: Tensor, exact: bool = False) -> Tensor:
+        """(tags, hidden) queries, or (B, tags, hidden), and (B, L, context) tokens -> (B, tags, hidden).
+
+        `exact` asks for float32 throughout, whatever this decoder was converted to.
+        """
+        if exact and self._exact:
+            kept: Tensor = self._exact[0](queries, image_tokens)
+            return kept
         if not self._absorbed:
             shared = queries.expand(len(image_tokens), -1, -1)
             answers: Tensor = self.encoder(shared, image_tokens)

@@ -4,7 +4,8 @@ Importing this loads torch, so only workers, the API and training do. Predictors
 change, but may be called from several threads.
 """
 
-from indexer.predictors.captioner import Captioner
+from indexer.modeling.sampling import Sampling
+from indexer.predictors.captioner import CaptionCandidate, Captioner, GuidedCaptions, TagControl
 from indexer.predictors.embedder import Embedder
 from indexer.predictors.identity import ModelIdentity
 from indexer.predictors.loading import load_captioner, load_embedder, load_tagger, options
@@ -12,9 +13,13 @@ from indexer.predictors.tagger import Tagger, TagScore, passing
 from indexer.predictors.vision import resolve_device
 
 __all__ = [
+    "CaptionCandidate",
     "Captioner",
     "Embedder",
+    "GuidedCaptions",
     "ModelIdentity",
+    "Sampling",
+    "TagControl",
     "TagScore",
     "Tagger",
     "load_captioner",

@@ -61,7 +61,8 @@ def load_tagger(
     if not isinstance(network, Ram | Tag2Text):
         raise CheckpointError(f"{folder}: {spec.architecture!r} does not tag")
     vocabulary = load_vocabulary(folder / (spec.vocabulary or "vocabulary.json"))
-    return Tagger(network, eyes, _identity(spec, folder, precision), spec.input, vocabulary, spec.calibration)
+    identity, exact = _identity(spec, folder, precision), precision == "exact"
+    return Tagger(network, eyes, identity, spec.input, vocabulary, spec.calibration, exact=exact)
 
 
 def load_captioner(

@@ -17,6 +17,8 @@ from indexer.predictors.vision import Eyes, check_pixels
 from indexer.stage_clock import stage
 from indexer.vocabulary import Vocabulary, canonical
 
+BORDER = 0.05  # in logits; bfloat16 moves a tag's logit by a tenth of this
+
 
 @dataclass(frozen=True)
 class TagScore:
@@ -39,7 +41,9 @@ class Tagger:
         vocabulary: Vocabulary,
         calibration: Calibration,
         labels: Labels | None = None,
+        exact: bool = True,
     ) -> None:
+        """`exact` says that the network calculates in float32; else tags near their thresholds are asked again."""
         self.identity = identity
         self.input = spec
         self.vocabulary = vocabulary
@@ -47,6 +51,7 @@ class Tagger:
         self._network = network
         self._eyes = eyes
         self._labels = labels
+        self._exact = exact
 
     def with_tags(self, more: Vocabulary, label_embed: np.ndarray) -> "Tagger":
         """A tagger that knows these tags as well as its own.
@@ -69,7 +74,14 @@ class Tagger:
             labels = (self._labels or self._network.own_labels()).joined(added)
         vocabulary = self.vocabulary.joined(more)
         return Tagger(
-            self._network, self._eyes, self.identity, self.input, vocabulary, self._calibration, labels
+            self._network,
+            self._eyes,
+            self.identity,
+            self.input,
+            vocabulary,
+            self._calibration,
+            labels,
+            self._exact,
         )
 
     @torch.inference_mode()
@@ -107,16 +119,31 @@ class Tagger:
         return tokens
 
     def _confidences(self, tokens: Tensor) -> np.ndarray:
-        network = self._network
         with stage("tag"):
-            scores = (
-                network.logits(tokens, self._labels)
-                if isinstance(network, Ram)
-                else network.tag_logits(tokens)
-            )
-            scaled = scores.float() * self._calibration.scale + self._calibration.bias
+            scores = self._asked(tokens).float()
+            if not self._exact:
+                self._ask_again(tokens, scores)
+            scaled = scores * self._calibration.scale + self._calibration.bias
             confidences: np.ndarray = torch.sigmoid(scaled).cpu().numpy()
         return confidences
+
+    def _asked(self, tokens: Tensor, chosen: Tensor | None = None, exact: bool = False) -> Tensor:
+        """(B, tags) logits, or only of the tag numbers `chosen`."""
+        if isinstance(self._network, Tag2Text):
+            return self._network.tag_logits(tokens, chosen, exact)
+        labels = self._labels or self._network.own_labels()
+        return self._network.logits(tokens, labels if chosen is None else labels.chosen(chosen), exact)
+
+    def _ask_again(self, tokens: Tensor, scores: Tensor) -> None:
+        """Replace the logits within `BORDER` of their thresholds by exact ones: tags do not see each other, so a
+        few can be asked alone, and those few are all that a faster type can get wrong here.
+        """
+        thresholds = torch.tensor(self.vocabulary.thresholds, device=scores.device)
+        limits = (torch.logit(thresholds) - self._calibration.bias) / self._calibration.scale
+        for image, row in enumerate(scores):
+            near = ((row - limits).abs() < BORDER).nonzero()[:, 0]
+            if len(near):
+                row[near] = self._asked(tokens[image : image + 1], near, exact=True)[0].float()
 
 
 def passing(confidences: np.ndarray, vocabulary: Vocabulary) -> list[list[TagScore]]:
