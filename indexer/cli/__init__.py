@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from indexer.cli import catalogue, demo, indexing, models, quality, searching, serving
+from indexer.cli import captioning, catalogue, demo, indexing, models, quality, searching, serving
 from indexer.errors import SightlineError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (indexing, searching, serving, catalogue, models, quality, demo):
+for module in (indexing, searching, serving, catalogue, captioning, models, quality, demo):
     module.add_to(app)
 
 
