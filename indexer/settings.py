@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     tagger: Annotated[str, Field(description="model that tags")] = "small"
     captioner: Annotated[str, Field(description="model that captions")] = "small"
     embedder: Annotated[str, Field(description="model that embeds images and texts")] = "small"
+    own_tags: Annotated[
+        str, Field(description="sets of tags of your own the tagger looks for too, separated by commas")
+    ] = ""
     models: Annotated[
         Path | None,
         Field(description="where pulled and imported models lie; none: in the Hugging Face cache"),
@@ -73,6 +76,11 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535, description="port of the web server")] = 8420
     images: ImageLimits = ImageLimits()
     worker: Worker = Worker()
+
+    @property
+    def own_tag_sets(self) -> tuple[str, ...]:
+        """The names in `own_tags`."""
+        return tuple(name.strip() for name in self.own_tags.split(",") if name.strip())
 
     @property
     def storage(self) -> str:

@@ -16,6 +16,7 @@ ORDER = [
     {"storage"},
     {"published"},
     {"vocabulary"},
+    {"open_set"},
     {"modeling"},
     {"checkpoints"},
     {"predictors"},

@@ -100,7 +100,7 @@ def build(settings: Settings) -> Runtime:
 def _load_models(settings: Settings) -> Models:
     how = predictors.options(settings.device, settings.models_home, settings.precision)
     return Models(
-        predictors.load_tagger(settings.tagger, **how),
+        predictors.load_tagger(settings.tagger, **how, own_tags=settings.own_tag_sets),
         predictors.load_captioner(settings.captioner, **how),
         predictors.load_embedder(settings.embedder, **how),
     )

@@ -5,7 +5,17 @@ import sys
 import typer
 from rich.console import Console
 
-from indexer.cli import captioning, catalogue, demo, indexing, models, quality, searching, serving
+from indexer.cli import (
+    captioning,
+    catalogue,
+    demo,
+    indexing,
+    models,
+    quality,
+    searching,
+    serving,
+    vocabularies,
+)
 from indexer.errors import SightlineError
 
 app = typer.Typer(
@@ -21,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (indexing, searching, serving, catalogue, captioning, models, quality, demo):
+for module in (indexing, searching, serving, catalogue, captioning, models, vocabularies, quality, demo):
     module.add_to(app)
 
 

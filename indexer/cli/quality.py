@@ -43,7 +43,7 @@ def evaluate(
 
     settings = get_settings()
     how = predictors.options(settings.device, settings.models_home, settings.precision)
-    tagger = predictors.load_tagger(settings.tagger, **how)
+    tagger = predictors.load_tagger(settings.tagger, **how, own_tags=settings.own_tag_sets)
     captioner = predictors.load_captioner(settings.captioner, **how)
     embedder = predictors.load_embedder(settings.embedder, **how)
     with progress_bar("Evaluating", None, as_json) as advance:

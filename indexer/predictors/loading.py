@@ -1,5 +1,6 @@
 """Named models, ready to run."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 from weakref import WeakValueDictionary
@@ -15,6 +16,7 @@ from indexer.modeling.inference import Precision, checked_precision, prepare
 from indexer.modeling.ram import Ram
 from indexer.modeling.tag2text import Tag2Text
 from indexer.modeling.wordpiece import WordPiece
+from indexer.open_set.own_tags import read_sets
 from indexer.predictors.captioner import SEARCH, Captioner
 from indexer.predictors.embedder import Embedder, OpenClipTowers, SmallTowers
 from indexer.predictors.identity import ModelIdentity
@@ -48,21 +50,30 @@ def options(device: str, installed: Path | None, precision: str) -> Options:
 
 
 def load_tagger(
-    name: str = "small", device: str = "cpu", installed: Path | None = None, precision: Precision = "exact"
+    name: str = "small",
+    device: str = "cpu",
+    installed: Path | None = None,
+    precision: Precision = "exact",
+    own_tags: Sequence[str] = (),
 ) -> Tagger:
-    """A bundled tagger, or one of the folder `installed`, ready to run.
+    """A bundled tagger, or one of the folder `installed`, ready to run; with these sets of one's own tags as well.
 
     Raises:
         UnknownModel: listing the known names, or how to get a published model.
         CheckpointError: weights that do not fit.
+        ConfigurationError: own tags it does not have or cannot have, or of different text encoders.
     """
     spec, folder = read_spec("tagger", name, installed)
+    sets = read_sets(folder, own_tags)
     network, eyes = _load(spec, folder, device, precision)
     if not isinstance(network, Ram | Tag2Text):
         raise CheckpointError(f"{folder}: {spec.architecture!r} does not tag")
     vocabulary = load_vocabulary(folder / (spec.vocabulary or "vocabulary.json"))
     identity, exact = _identity(spec, folder, precision), precision == "exact"
-    return Tagger(network, eyes, identity, spec.input, vocabulary, spec.calibration, exact=exact)
+    tagger = Tagger(network, eyes, identity, spec.input, vocabulary, spec.calibration, exact=exact)
+    for own in sets:
+        tagger = tagger.with_tags(own.vocabulary, own.label_embed)
+    return tagger
 
 
 def load_captioner(

@@ -1,7 +1,7 @@
 """Tagger: pixels to the tags an image shows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from indexer.errors import ConfigurationError
 from indexer.images import InputSpec
 from indexer.modeling.ram import Labels, Ram
 from indexer.modeling.tag2text import Tag2Text
+from indexer.open_set.own_tags import tags_version
 from indexer.predictors.identity import ModelIdentity
 from indexer.predictors.vision import Eyes, check_pixels
 from indexer.stage_clock import stage
@@ -54,7 +55,7 @@ class Tagger:
         self._exact = exact
 
     def with_tags(self, more: Vocabulary, label_embed: np.ndarray) -> "Tagger":
-        """A tagger that knows these tags as well as its own.
+        """A tagger that knows these tags as well as its own; its identity says so, with a version of the tags.
 
         Args:
             more: the new tags with their thresholds.
@@ -62,23 +63,29 @@ class Tagger:
                 tag's descriptions together.
 
         Raises:
-            ConfigurationError: a model with a closed vocabulary.
+            ConfigurationError: a model with a closed vocabulary, or embeddings that are not such.
         """
-        if not isinstance(self._network, Ram):
+        network = self._network
+        if not isinstance(network, Ram):
             raise ConfigurationError(
                 f"The tags of {self.identity.name!r} are fixed: tags of your own need ram or ram_plus"
             )
+        shape = (len(more) * network.config.descriptions, network.config.label_width)
+        if label_embed.shape != shape:
+            raise ConfigurationError(
+                f"{self.identity.name!r} wants embeddings of shape {shape} for {len(more)} tags, not"
+                f" {label_embed.shape}: make them for this tagger"
+            )
         with torch.inference_mode():
-            device = self._network.wordvec_proj.weight.device
-            added = self._network.labels(torch.from_numpy(label_embed).to(device))
-            labels = (self._labels or self._network.own_labels()).joined(added)
-        vocabulary = self.vocabulary.joined(more)
+            embedded = torch.from_numpy(label_embed).to(network.wordvec_proj.weight.device)
+            labels = (self._labels or network.own_labels()).joined(network.labels(embedded))
+        version = f"{self.identity.version}+tags.{tags_version(more, label_embed)}"
         return Tagger(
-            self._network,
+            network,
             self._eyes,
-            self.identity,
+            replace(self.identity, version=version),
             self.input,
-            vocabulary,
+            self.vocabulary.joined(more),
             self._calibration,
             labels,
             self._exact,
