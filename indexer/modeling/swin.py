@@ -145,11 +145,11 @@ class WindowAttention(nn.Module):
     def bias(self) -> Tensor:
         """(1 or windows, heads, L, L), added to the scores."""
         bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)[None]
-        return bias.contiguous() if self.mask is None else bias + self.mask[:, None]
+        return bias if self.mask is None else bias + self.mask[:, None]
 
     def freeze(self) -> None:
         """Compute the bias once, for inference."""
-        self._frozen_bias = self.bias().detach()
+        self._frozen_bias = self.bias().detach().contiguous()  # attention copies any other layout
 
     def forward(self, windows: Tensor) -> Tensor:
         """(B * windows, L, C) -> the same. Scores are float32, whatever the products are."""

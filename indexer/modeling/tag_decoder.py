@@ -83,6 +83,14 @@ class TagDecoder(nn.Module):
             shared = queries.expand(len(image_tokens), -1, -1)
             answers: Tensor = self.encoder(shared, image_tokens)
             return answers
+        if image_tokens.device.type != "cpu":
+            return self._answers(queries, image_tokens)
+        # One image at a time: what thousands of tags make of it then stays in the processor's cache.
+        own = queries.unsqueeze(1) if queries.dim() == 3 else [queries] * len(image_tokens)
+        pairs = zip(own, image_tokens.split(1), strict=True)
+        return torch.cat([self._answers(asked, image) for asked, image in pairs])
+
+    def _answers(self, queries: Tensor, image_tokens: Tensor) -> Tensor:
         for absorbed, layer in zip(self._absorbed, self.encoder.layers(), strict=True):
             queries = _answered(layer, absorbed, queries, image_tokens)
         return queries

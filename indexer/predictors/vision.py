@@ -12,6 +12,8 @@ from indexer.errors import ConfigurationError
 from indexer.images import InputSpec
 from indexer.stage_clock import stage
 
+CPU_PIXELS = 2 * 384 * 384  # measured: two images of the published models; more leave the cache
+
 
 class Normaliser(nn.Module):
     """(B, H, W, 3) uint8 RGB -> (B, 3, H, W) float32 with the statistics the network was trained on."""
@@ -47,9 +49,19 @@ class Eyes:
         last = self._last  # read once: other threads may replace it
         if last is None or last[0] is not pixels:
             with stage("backbone"):
-                last = (pixels, self.backbone(self._normalise(pixels)))
+                last = (pixels, torch.cat([self._read(part) for part in self._parts(pixels)]))
             self._last = last
         return last[1]
+
+    def _parts(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """On a processor a few images at a time, whose activations stay in its cache; else all together."""
+        fitting = max(CPU_PIXELS // (pixels.shape[1] * pixels.shape[2]), 1)
+        size = fitting if self._normalise.mean.device.type == "cpu" else len(pixels)
+        return [pixels[start : start + size] for start in range(0, len(pixels), max(size, 1))]
+
+    def _read(self, pixels: np.ndarray) -> Tensor:
+        tokens: Tensor = self.backbone(self._normalise(pixels))
+        return tokens
 
 
 _eyes: WeakValueDictionary[tuple[object, ...], Eyes] = WeakValueDictionary()
