@@ -28,8 +28,14 @@ def network(family: Family, swin: SwinConfig = SWIN) -> Ram | Tag2Text:
     """One of our networks, small, with random weights that depend on nothing but the family."""
     torch.manual_seed(FAMILIES.index(family))
     if family != "tag2text":
+        is_plus = family == "ram_plus"  # it compares images with descriptions, so they must be equally wide
         config = RamConfig(
-            swin, HEAD, TAGS, projection=16, label_width=12, descriptions=51 if family == "ram_plus" else 1
+            swin,
+            HEAD,
+            TAGS,
+            projection=16,
+            label_width=16 if is_plus else 12,
+            descriptions=51 if is_plus else 1,
         )
         return _shaken(Ram(config))
     head = BertConfig(WIDTH, 4, 32, layers=2, context=swin.width, self_attention=False)
