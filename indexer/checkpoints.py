@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from indexer.errors import CheckpointError, UnknownModel
 from indexer.images import InputSpec
@@ -30,6 +31,7 @@ from indexer.published import MODELS, Kind
 
 BUNDLED = Path(__file__).parent / "bundled"
 C = TypeVar("C")
+_FILLING = ("normal_", "uniform_", "fill_", "zero_", "erfinv_", "mul_", "add_", "clamp_")
 _SHOWN_DIFFERENCES = 8
 
 ARCHITECTURES: dict[str, tuple[type, type[nn.Module]]] = {
@@ -219,6 +221,16 @@ def unshared(module: nn.Module) -> dict[str, Tensor]:
     return {key: state[key] for key in sorted(by_storage.values())}
 
 
+class _Unfilled(TorchFunctionMode):
+    """Draws no first weights for tensors without memory: for that alone torch would import its compiler (4 s)."""
+
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        tensor = args[0] if args else (kwargs or {}).get("tensor")
+        if getattr(func, "__name__", "") in _FILLING and isinstance(tensor, Tensor) and tensor.is_meta:
+            return tensor
+        return func(*args, **(kwargs or {}))
+
+
 def skeleton(spec: ModelSpec) -> nn.Module:
     """The network of this spec without memory for its weights (on the meta device), in evaluation mode.
 
@@ -229,7 +241,7 @@ def skeleton(spec: ModelSpec) -> nn.Module:
         known = ", ".join(ARCHITECTURES)
         raise CheckpointError(f"No architecture is called {spec.architecture!r}. Known: {known}.")
     config_type, network = ARCHITECTURES[spec.architecture]
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         module: nn.Module = network(from_plain(config_type, spec.config))
     return module.eval()
 
