@@ -44,6 +44,7 @@ PATHS = ("plain", "prepared")
 USER_TAGS = "dog | grass | frisbee"
 RAM_MODELS: tuple[Model, ...] = ("ram", "ram_plus")
 TOLERANCE = 1e-4  # of the spread: what the order of float32 sums leaves
+FLOAT16_TOLERANCE = 5e-3  # a token rounded to float16 is off by a 2048th of itself
 Answers = dict[str, Any]
 
 
@@ -133,7 +134,11 @@ def ask_ram(network: Ram, seen: Answers) -> None:
         embedded = rule().noise("openset.ram_plus.label_embed.7x51", size)
         seen["label_embed_in"] = _weighed(network, seen["image_embeds"][:, 0])
     own = torch.from_numpy((embedded.reshape(-1, 512) / np.sqrt(512)).astype(np.float32))
-    seen["openset"] = network.logits(seen["image_embeds"], network.labels(own))
+    labels = network.labels(own)
+    seen["openset"] = network.logits(seen["image_embeds"], labels)
+    beside = labels.joined(network.own_labels().chosen(torch.arange(20)))
+    seen["beside"] = network.logits(seen["image_embeds"], beside)
+    seen["from_float16"] = network.logits(seen["image_embeds"].half().float(), beside)
 
 
 def _weighed(network: Ram, mean_tokens: Tensor) -> Tensor:
@@ -244,6 +249,20 @@ def test_numbers(answers: tuple[Model, dict[str, Answers]], path: str) -> None:
         else:
             assert path == "prepared", f"nothing to compare with {key}"
     assert compared >= {"stage0", "stage3", "image_embeds", "head_out", "logits"}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_new_tags_beside_known_ones(answers: tuple[Model, dict[str, Answers]], path: str) -> None:
+    """Each gets the logit it gets alone; from tokens kept as float16, nearly."""
+    model, both = answers
+    if model not in RAM_MODELS:
+        assert "beside" not in both[path]
+        return
+    seen = both[path]
+    spread = float(seen["logits"].std())
+    expected = torch.cat([seen["openset"], seen["logits"][:, :20]], 1)
+    assert float((seen["beside"] - expected).abs().max()) < TOLERANCE * spread
+    assert float((seen["from_float16"] - expected).abs().max()) < FLOAT16_TOLERANCE * spread
 
 
 @pytest.mark.parametrize("path", PATHS)
