@@ -197,7 +197,7 @@ def _embedded(
     with progress_bar("Embedding tags", len(tags), False) as advance:
         label_embed = embed(tags, clip, advance)
     thresholds = tuple(threshold if tag.threshold is None else tag.threshold for tag in tags)
-    vocabulary = Vocabulary(tuple(tag.name for tag in tags), thresholds)
+    vocabulary = Vocabulary(tuple(tag.name.replace("_", " ") for tag in tags), thresholds)
     made_by = (encoder, clip.identity.version)
     return own_tags.OwnTags(name, vocabulary, label_embed, tagger.descriptions, made_by, {"file": file.name})
 

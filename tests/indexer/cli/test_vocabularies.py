@@ -112,7 +112,7 @@ def test_added_looked_for_and_forgotten(
     run: Run, clip: str, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From a file of names to a tagger that knows them, by the setting; and back."""
-    file = written(tmp_path, [{"name": "red panda", "threshold": 0.0}, "owl"])
+    file = written(tmp_path, [{"name": "red_panda", "threshold": 0.0}, "owl"])
     status, out, err = run("add", "zoo", file, "--tagger", "ram", "--clip", clip, "--threshold", "0.9")
     assert (status, out) == (0, ""), err
     assert "SIGHTLINE_TAGGER=ram SIGHTLINE_OWN_TAGS=zoo" in err
