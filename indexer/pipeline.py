@@ -82,7 +82,7 @@ class Pipeline:
             items = images.work_items(session, image_ids)
         ready = [item.image_id for item in items if item.state == ANNOTATED]
         if ready:
-            self._publish(ready, clock)
+            self._publish(ready, clock, job_id)
         pending = [item for item in items if item.state != ANNOTATED]
         batches = _batches(self._decode(pending, clock), self.batch_size)
         while True:
@@ -90,12 +90,11 @@ class Pipeline:
                 batch = next(batches, None)
             if batch is None:
                 break
-            self._annotate(batch, clock)
+            self._annotate(batch, clock, job_id)
         with clock.stage("write"):
             self.store.flush()
-        if job_id is not None:
-            with self.sessions.begin() as session:
-                jobs.add_stage_seconds(session, job_id, clock.seconds)
+        with self.sessions.begin() as session:
+            self._add_seconds(session, clock, job_id)
 
     def _decode(self, items: Sequence[images.WorkItem], clock: StageClock) -> Iterator[Decoded]:
         """Images as their decoding completes; what cannot be decoded is recorded with its reason."""
@@ -125,14 +124,14 @@ class Pipeline:
         with self.sessions.begin() as session:
             images.fail(session, item.image_id, error.code, str(error))
 
-    def _annotate(self, batch: Sequence[Decoded], clock: StageClock) -> None:
+    def _annotate(self, batch: Sequence[Decoded], clock: StageClock, job_id: int | None) -> None:
         found = self._look(batch, clock)
         with clock.stage("write"):
             for item, decoded in batch:
                 self.storage.put_thumbnail(item.content_hash, decoded.thumbnail)
             with self.sessions.begin() as session:
                 saved = annotations.save(session, found, self.annotators)
-        self._publish(sorted(saved), clock)
+        self._publish(sorted(saved), clock, job_id)
 
     def _look(self, batch: Sequence[Decoded], clock: StageClock) -> list[annotations.Annotation]:
         """Run the models over one batch; one thread at a time, since they share the device."""
@@ -156,14 +155,21 @@ class Pipeline:
             for i, (item, decoded) in enumerate(batch)
         ]
 
-    def _publish(self, image_ids: Sequence[int], clock: StageClock) -> None:
+    def _publish(self, image_ids: Sequence[int], clock: StageClock, job_id: int | None) -> None:
         """Copy committed embeddings to Milvus, then say so."""
         with clock.stage("write"):
             with self.sessions() as session:
                 stored = annotations.embeddings(session, image_ids, self.annotators.embedder)
             upsert(self.store, stored)
-            with self.sessions.begin() as session:
-                images.mark_indexed(session, image_ids)
+        with self.sessions.begin() as session:
+            self._add_seconds(
+                session, clock, job_id
+            )  # with the images: who waits for them sees their seconds
+            images.mark_indexed(session, image_ids)
+
+    def _add_seconds(self, session: Session, clock: StageClock, job_id: int | None) -> None:
+        if job_id is not None:
+            jobs.add_stage_seconds(session, job_id, clock.take())
 
     def delete(self, image_ids: Sequence[int]) -> None:
         """Remove images from Milvus, Postgres and the store, in an order that can be resumed."""

@@ -14,6 +14,11 @@ class StageClock:
         self.seconds: dict[str, float] = defaultdict(float)
         self._inside: list[float] = []
 
+    def take(self) -> dict[str, float]:
+        """The seconds so far, which then start again at nothing."""
+        taken, self.seconds = dict(self.seconds), defaultdict(float)
+        return taken
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time what happens inside, less the stages inside that."""

@@ -21,6 +21,7 @@ from rich.progress import (
 from sqlalchemy.exc import OperationalError
 
 from indexer.catalog import jobs
+from indexer.cli.profile import print_profile
 from indexer.cli.workspace import Workspace, open_workspace, remarks, run_worker, shown_path
 from indexer.errors import ServiceUnavailable
 from indexer.ingest import Ingest, Tally
@@ -52,6 +53,7 @@ def index(
         bool, typer.Option("--retry", help="Try images again that were refused before.")
     ] = False,
     wait: Annotated[bool, typer.Option(help="Stay until the workers are done.")] = True,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")] = False,
 ) -> None:
     """Tag, caption and embed images, so that they can be searched.
@@ -75,6 +77,8 @@ def index(
         failures = jobs.failures(session, run.job_id)
     report = Report(tally, progress, failures, time.perf_counter() - started)
     report.print(as_json)
+    if profile and not as_json:
+        print_profile(progress, report.seconds)
     if failures:
         raise typer.Exit(SOME_REFUSED)
 
