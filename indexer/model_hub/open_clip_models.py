@@ -23,6 +23,18 @@ class OpenClipModel:
     url: str | None
 
     @property
+    def with_file(self) -> str:
+        """The setting for these weights from a file. Of a file, OpenCLIP has to be told by the architecture's name that
+        it wants OpenAI's activation; of its own names it knows.
+        """
+        import open_clip
+
+        config = open_clip.get_pretrained_cfg(self.architecture, self.pretrained)
+        quick = f"{self.architecture}-quickgelu"
+        needs_quick = config.get("quick_gelu") and quick in open_clip.list_models()
+        return f"{quick if needs_quick else self.architecture}/FILE"
+
+    @property
     def cached(self) -> Path | None:
         """The weights, if they are in the Hugging Face cache already."""
         found = (cached_file(self.repository, file) for file in _FILES if self.repository)
@@ -100,9 +112,9 @@ def fetch(model: OpenClipModel) -> Path:
 
 def _by_hand(model: OpenClipModel) -> str:
     if model.repository is None:
-        return f"To bring it by hand, fetch {model.url} and set SIGHTLINE_EMBEDDER={model.architecture}/FILE."
+        return f"To bring it by hand, fetch {model.url} and set SIGHTLINE_EMBEDDER={model.with_file}."
     return (
         f"To bring it by hand, fetch {_FILES[0]} from https://huggingface.co/{model.repository} on another machine and"
-        f" set SIGHTLINE_EMBEDDER={model.architecture}/FILE, FILE being its path here; or copy that machine's"
+        f" set SIGHTLINE_EMBEDDER={model.with_file}, FILE being its path here; or copy that machine's"
         " ~/.cache/huggingface/hub."
     )

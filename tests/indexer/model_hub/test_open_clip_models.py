@@ -65,6 +65,19 @@ def test_a_hub_that_knows_nothing(server: FileServer) -> None:
         open_clip_models.fetch(model)
 
 
+@pytest.mark.parametrize(
+    ("name", "with_file"),
+    [
+        ("ViT-B-16/openai", "ViT-B-16-quickgelu/FILE"),
+        ("ViT-B-16-quickgelu/openai", "ViT-B-16-quickgelu/FILE"),
+        (NAME, "ViT-B-32/FILE"),
+    ],
+)
+def test_weights_from_a_file_keep_their_activation(name: str, with_file: str) -> None:
+    """OpenAI's weights under an architecture without quick GELU would give other embeddings, without a word."""
+    assert open_clip_models.find(name).with_file == with_file
+
+
 def test_a_name_nearly_right(server: FileServer) -> None:
     """Suggests the right one."""
     with pytest.raises(UnknownModel, match=NAME):

@@ -129,7 +129,7 @@ def ask_ram(network: Ram, seen: Answers) -> None:
     size = 7 * count * 512
     if count == 1:
         embedded = rule().noise("openset.ram.label_embed.7x1", size)
-        seen["label_embed_in"] = network.label_embed.expand(len(IMAGES), -1, -1)
+        seen["label_embed_in"] = network.label_embed.detach().expand(len(IMAGES), -1, -1)
     else:
         embedded = rule().noise("openset.ram_plus.label_embed.7x51", size)
         seen["label_embed_in"] = _weighed(network, seen["image_embeds"][:, 0])
