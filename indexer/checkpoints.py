@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -21,15 +21,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from indexer.errors import CheckpointError, UnknownModel
+from indexer.errors import CheckpointError
 from indexer.images import InputSpec
+from indexer.model_names import BUNDLED, check_known
 from indexer.modeling.beam import BeamConfig
 from indexer.modeling.clip import DualEncoder, DualEncoderConfig
 from indexer.modeling.ram import Ram, RamConfig
 from indexer.modeling.tag2text import Tag2Text, Tag2TextConfig
-from indexer.published import MODELS, Kind
+from indexer.published import Kind
 
-BUNDLED = Path(__file__).parent / "bundled"
 C = TypeVar("C")
 _FILLING = ("normal_", "uniform_", "fill_", "zero_", "erfinv_", "mul_", "add_", "clamp_")
 _SHOWN_DIFFERENCES = 8
@@ -102,12 +102,6 @@ def _converted(hint: Any, value: Any) -> Any:
     return tuple(tuple(item) if isinstance(item, list) else item for item in value)
 
 
-def known_models(kind: Kind, installed: Path | None = None) -> list[str]:
-    """Names of the bundled models of this kind, and of those in the folder `installed`."""
-    folders = [BUNDLED] if installed is None else [BUNDLED, installed]
-    return sorted({file.parent.name for folder in folders for file in folder.glob(f"[!.]*/{kind}.json")})
-
-
 def read_spec(kind: Kind, name: str, installed: Path | None = None) -> tuple[ModelSpec, Path]:
     """The metadata of a bundled or installed model and the folder it lies in.
 
@@ -115,8 +109,7 @@ def read_spec(kind: Kind, name: str, installed: Path | None = None) -> tuple[Mod
         UnknownModel: listing the known names; of a published model, how to get it.
         CheckpointError: metadata that cannot be read.
     """
-    if name not in known_models(kind, installed):
-        raise UnknownModel(_why_unknown(kind, name, installed))
+    check_known(kind, name, installed)
     home = BUNDLED if installed is None or (BUNDLED / name).is_dir() else installed
     file = home / name / f"{kind}.json"
     try:
@@ -124,18 +117,6 @@ def read_spec(kind: Kind, name: str, installed: Path | None = None) -> tuple[Mod
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} cannot be read ({error}): install {name!r} again") from error
     return from_plain(ModelSpec, plain), home / name
-
-
-def _why_unknown(kind: Kind, name: str, installed: Path | None) -> str:
-    published = MODELS[name].kinds if name in MODELS else ()
-    if kind in published:
-        return f"The {kind} {name!r} is not installed: `sightline models pull {name}` brings it."
-    others = [*published, *(other for other in get_args(Kind) if name in known_models(other, installed))]
-    known = ", ".join(known_models(kind, installed)) or "none"
-    if others:
-        return f"{name!r} is a {others[0]} and cannot be the {kind}. Known {kind}s: {known}."
-    hint = ', or "<OpenCLIP model>/<pretrained>"' if kind == "embedder" else ""
-    return f"No {kind} is called {name!r}. Known: {known}{hint}; `sightline models list` shows all."
 
 
 def save_spec(spec: ModelSpec, folder: Path) -> None:

@@ -7,7 +7,7 @@ Read by roots only (command line, worker, web server, migrations); everything el
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -81,6 +81,11 @@ class Settings(BaseSettings):
     def own_tag_sets(self) -> tuple[str, ...]:
         """The names in `own_tags`."""
         return tuple(name.strip() for name in self.own_tags.split(",") if name.strip())
+
+    @property
+    def chosen_models(self) -> dict[Literal["tagger", "captioner", "embedder"], str]:
+        """The name of the model that does each kind of work."""
+        return {"tagger": self.tagger, "captioner": self.captioner, "embedder": self.embedder}
 
     @property
     def storage(self) -> str:

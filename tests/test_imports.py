@@ -15,6 +15,7 @@ ORDER = [
     {"colour", "images", "metadata", "metadata_blocks", "decoding", "decode_child"},
     {"storage"},
     {"published"},
+    {"model_names"},
     {"vocabulary"},
     {"open_set"},
     {"modeling"},

@@ -17,6 +17,7 @@ from indexer.catalog import annotations, connection
 from indexer.embeddings import EmbeddingStore
 from indexer.errors import ServiceUnavailable
 from indexer.local_stack import Endpoints, ManagedProcess, endpoints, prepare_home
+from indexer.model_names import check_choice
 from indexer.settings import Settings, get_settings
 from indexer.task_queue import TaskQueue
 
@@ -91,8 +92,10 @@ def open_workspace() -> Workspace:
     Raises:
         ServiceUnavailable: a server does not answer; the message says what to do.
         ConfigurationError: a setting cannot be used.
+        UnknownModel: a chosen model is not there; the message says how to get it.
     """
     settings = get_settings()
+    check_choice(settings.chosen_models, settings.models_home)
     servers = endpoints(settings)
     engine = connection.connect(servers.postgres_url)
     try:

@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 
 from indexer.checkpoints import (
-    BUNDLED,
     ModelSpec,
     check_fits,
     save_spec,
@@ -28,6 +27,7 @@ from indexer.model_hub.downloads import Progress, file_digest, silent
 from indexer.model_hub.home import Home
 from indexer.model_hub.layout import Converted, convert
 from indexer.model_hub.official import read_official
+from indexer.model_names import BUNDLED
 from indexer.modeling.beam import BeamConfig
 from indexer.modeling.tag2text import Tag2TextConfig
 from indexer.published import MODELS, Family, PublishedModel

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import indexer
 from indexer.errors import CheckpointError, UnknownModel
 from indexer.model_hub.home import Home
 from indexer.model_hub.hub_cache import in_hub_cache
+from indexer.model_names import BUNDLED
 from indexer.published import MODELS, NEVER, Kind
 
-BUNDLED = Path(indexer.__file__).parent / "bundled"
 _KINDS: tuple[Kind, ...] = ("tagger", "captioner", "embedder")
 _SETTINGS: dict[Kind, str] = {
     "tagger": "SIGHTLINE_TAGGER",

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from indexer import checkpoints
 from indexer.errors import CheckpointError, UnknownModel
+from indexer.model_names import BUNDLED
 from indexer.modeling.bert import BertConfig
 from indexer.modeling.ram import RamConfig
 from indexer.modeling.swin import SwinConfig
@@ -113,4 +114,4 @@ def test_unknown_architecture(tmp_path: Path) -> None:
 
 def test_bundled_weights_are_small() -> None:
     """All bundled weights together stay under 30 MB."""
-    assert sum(file.stat().st_size for file in checkpoints.BUNDLED.rglob("*.safetensors")) < 30e6
+    assert sum(file.stat().st_size for file in BUNDLED.rglob("*.safetensors")) < 30e6

@@ -22,6 +22,7 @@ from indexer.errors import CheckpointError, ConfigurationError, DownloadError, N
 from indexer.model_hub.downloads import Progress, silent
 from indexer.model_hub.home import Home
 from indexer.model_hub.installing import Installed, install, understand
+from indexer.model_names import known_models
 from indexer.modeling.ram import Ram
 from indexer.published import MODELS, Family, SideFile
 from tests import golden
@@ -220,7 +221,7 @@ def test_killed_in_the_middle_and_run_again(home: Home, released: Callable[[Fami
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert partial.exists()
-    assert checkpoints.known_models("tagger", home.folder) == ["small"]
+    assert known_models("tagger", home.folder) == ["small"]
     home.sweep()
     assert left(home) == []
     assert brought(file, home).is_new
