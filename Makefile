@@ -27,7 +27,7 @@ serve: $(VENV)/ready  ## Bring up everything and open the page's address
 	@$(BIN)/sightline serve
 
 test: $(VENV)/ready $(if $(CI),browser)  ## Run all tests on real servers
-	@$(BIN)/python -m pytest
+	@OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
 
 lint: $(VENV)/ready  ## ruff and mypy
 	@$(BIN)/ruff check .
