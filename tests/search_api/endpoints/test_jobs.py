@@ -3,6 +3,8 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from indexer.pipeline import STAGES
+
 
 def test_newest_first(client: TestClient, library: dict[str, int], photographs: dict[str, bytes]) -> None:
     """The list starts with the last job and holds what the job itself tells."""
