@@ -165,3 +165,20 @@ def test_fixed_vocabularies_and_wrong_embeddings_are_refused() -> None:
     plus = network("ram_plus", True)
     with pytest.raises(ConfigurationError, match=r"shape \(153, 16\)"):
         tagger_of(plus, "ram_plus").with_tags(NEW, embedded(built, 3))
+
+
+def test_tags_near_their_thresholds_are_asked_again_exactly() -> None:
+    """In bfloat16, a confidence close to its threshold is float32's for the same tokens; one far from it is not."""
+    plain, faster = released.network("ram"), released.network("ram")
+    assert isinstance(plain, Ram)
+    assert isinstance(faster, Ram)
+    prepare(faster, "cpu", "bf16")
+    tagger = tagger_of(faster, "ram", "bf16")
+    tokens = tagger.look(seen(1))
+    with torch.inference_mode():
+        logits = plain.logits(torch.from_numpy(tokens))[0]
+    exact = torch.sigmoid(logits).numpy()
+    for moved, near in ((0.01, True), (1.0, False)):
+        thresholds = torch.sigmoid(logits + moved).tolist()
+        tagger.vocabulary = Vocabulary(tagger.vocabulary.tags, tuple(thresholds))
+        assert np.allclose(tagger.confidences_of(tokens)[0], exact, atol=1e-6) == near
