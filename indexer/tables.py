@@ -79,7 +79,9 @@ class Image(Base):
         # What is left to do is found without reading what is done.
         Index("ix_images_unfinished", "id", postgresql_where=sql("state IN ('pending', 'annotated')")),
         Index("ix_images_failed", "id", postgresql_where=sql("state = 'failed'")),
+        # Browsing by date or size reads an index from one end.
         Index("ix_images_taken_at", "taken_at", "id", postgresql_where=sql("taken_at IS NOT NULL")),
+        Index("ix_images_bytes", "bytes", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -257,3 +259,76 @@ class JobStage(Base):
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete=CASCADE), primary_key=True)
     stage: Mapped[str] = mapped_column(Text, primary_key=True)
     seconds: Mapped[float]
+
+
+class ImageChange(Base):
+    """The last transaction that changed anything one may search an image by; kept when the image is deleted.
+
+    Written by triggers, so that no writer can forget it. A reader that remembers the oldest transaction still
+    running when it last looked (`pg_snapshot_xmin`) finds all that has changed since by `changed_by >= that`.
+    """
+
+    __tablename__ = "image_changes"
+    __table_args__ = (Index("ix_image_changes_changed_by", "changed_by", postgresql_include=["image_id"]),)
+
+    image_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    changed_by: Mapped[int] = mapped_column(BigInteger)
+
+
+class Collection(Base):
+    """A named set of images, put together by people."""
+
+    __tablename__ = "collections"
+    __table_args__ = (CheckConstraint("name <> ''", name="name"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class CollectionImage(Base):
+    """One image of a collection."""
+
+    __tablename__ = "collection_images"
+
+    collection_id: Mapped[int] = mapped_column(
+        ForeignKey("collections.id", ondelete=CASCADE), primary_key=True
+    )
+    image_id: Mapped[int] = mapped_column(
+        ForeignKey("images.id", ondelete=CASCADE), primary_key=True, index=True
+    )
+
+
+class SavedSearch(Base):
+    """A search kept under a name, as canonical query text."""
+
+    __tablename__ = "saved_searches"
+    __table_args__ = (CheckConstraint("name <> ''", name="name"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    query: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Edit(Base):
+    """One change a person made to the tags of several images at once, so that it can be taken back."""
+
+    __tablename__ = "edits"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    undone_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class EditItem(Base):
+    """What the person had said of an image's tag before the edit: nothing (NULL), shown, or rejected."""
+
+    __tablename__ = "edit_items"
+
+    edit_id: Mapped[int] = mapped_column(ForeignKey("edits.id", ondelete=CASCADE), primary_key=True)
+    image_id: Mapped[int] = mapped_column(
+        ForeignKey("images.id", ondelete=CASCADE), primary_key=True, index=True
+    )
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tags.id", ondelete=RESTRICT), primary_key=True)
+    shown_before: Mapped[bool | None]
