@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from indexer import local_stack
 from indexer.catalog import annotations, connection
 from indexer.embeddings import EmbeddingStore
+from indexer.old_query import Query, TagFilter
 from indexer.predictors import ModelIdentity
-from indexer.query import Query, TagFilter
 from indexer.search import WEIGHTS, Searcher
 from indexer.settings import Settings
 

@@ -17,7 +17,7 @@ ORDER = [
     {"published"},
     {"model_names"},
     {"vocabulary"},
-    {"query"},
+    {"query", "old_query"},
     {"open_set"},
     {"modeling"},
     {"checkpoints"},

@@ -14,7 +14,7 @@ from indexer.cli.indexing import Run, new_job
 from indexer.cli.searching import open_searcher, print_result
 from indexer.cli.workspace import Workspace, open_workspace, shown_path
 from indexer.errors import NotFound
-from indexer.query import Query, TagFilter
+from indexer.old_query import Query, TagFilter
 from indexer.search import SearchResult
 from indexer.storage import Storage
 

@@ -14,7 +14,7 @@ from indexer.catalog import tags as tag_catalog
 from indexer.cli.workspace import Workspace, open_workspace, remarks, shown_path
 from indexer.errors import ImageUnreadable
 from indexer.images import Limits
-from indexer.query import Query, TagFilter
+from indexer.old_query import Query, TagFilter
 from indexer.search import Hit, Searcher, SearchResult, browse
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]

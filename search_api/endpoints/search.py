@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from indexer.errors import ImageTooLarge, QueryError
-from indexer.query import MAX_LIMIT, MAX_OFFSET, MAX_TEXT, TagFilter
-from indexer.query import Query as SearchQuery
+from indexer.old_query import MAX_LIMIT, MAX_OFFSET, MAX_TEXT, TagFilter
+from indexer.old_query import Query as SearchQuery
 from indexer.search import browse
 from search_api import schemas, views
 from search_api.dependencies import ServicesDep

@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from indexer.catalog import annotations, hits
 from indexer.errors import NotFound, QueryError, UnknownTag
+from indexer.old_query import MAX_LIMIT, Query, TagFilter
 from indexer.pipeline import upsert
-from indexer.query import MAX_LIMIT, Query, TagFilter
 from indexer.search import WEIGHTS
 from indexer.tables import ImageTag
 from tests.catalogue import add_indexed

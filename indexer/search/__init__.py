@@ -17,7 +17,7 @@ from indexer.decoding import DecodePool
 from indexer.embeddings import EmbeddingStore
 from indexer.errors import NotFound
 from indexer.images import Limits, decode
-from indexer.query import Query
+from indexer.old_query import Query
 
 if TYPE_CHECKING:
     from indexer.predictors import Embedder
