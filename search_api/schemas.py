@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from indexer import query
+from indexer import old_query as query
 from search_api.problems import ProblemOut
 
 Confidence = Annotated[float, Field(ge=0, le=1)]
