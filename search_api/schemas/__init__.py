@@ -1,0 +1,46 @@
+"""What goes over the wire: requests and answers, one file a noun."""
+
+from search_api.schemas.health import AliveOut, PartStatus, ReadyOut, StatsOut
+from search_api.schemas.images import (
+    CaptionIn,
+    CaptionOut,
+    ImageOut,
+    ImageSummary,
+    Refusal,
+    SourceOut,
+    StatedBy,
+    TagOut,
+    UploadItem,
+    UploadOut,
+)
+from search_api.schemas.jobs import FailureOut, JobDetail, JobOut, JobsOut
+from search_api.schemas.search import HitOut, SearchIn, SearchOut, TagFilterIn, Total
+from search_api.schemas.tags import TagCountOut, TagsOut
+
+__all__ = [
+    "AliveOut",
+    "CaptionIn",
+    "CaptionOut",
+    "FailureOut",
+    "HitOut",
+    "ImageOut",
+    "ImageSummary",
+    "JobDetail",
+    "JobOut",
+    "JobsOut",
+    "PartStatus",
+    "ReadyOut",
+    "Refusal",
+    "SearchIn",
+    "SearchOut",
+    "SourceOut",
+    "StatedBy",
+    "StatsOut",
+    "TagCountOut",
+    "TagFilterIn",
+    "TagOut",
+    "TagsOut",
+    "Total",
+    "UploadItem",
+    "UploadOut",
+]
