@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +106,15 @@ class Vocabulary:
 
     def _names(self, language: str) -> tuple[str, ...]:
         return tuple(self.translated(number, language) for number in range(len(self.tags)))
+
+    def other_names(self) -> Iterator[tuple[str, str, str]]:
+        """(tag, language, name) of every alias (language "") and every translation; tags as `thresholds_by_name`."""
+        for alias, tag in self.aliases.items():
+            yield self.find(tag), "", alias
+        for language, names in self.translations.items():
+            for number in self._tag_numbers.values():
+                if names[number]:
+                    yield self.tags[number], language, names[number]
 
     def thresholds_by_name(self) -> dict[str, float]:
         """Name -> threshold; of a name that occurs twice, the first one's."""

@@ -129,6 +129,6 @@ def register_models(session: Session, models: Models) -> annotations.Annotators:
     tagger, captioner, embedder = (
         annotations.annotator_id(session, model.kind, model.name, model.version) for model in identities
     )
-    annotations.save_vocabulary(session, tagger, models.tagger.vocabulary.thresholds_by_name())
+    annotations.save_vocabulary(session, tagger, models.tagger.vocabulary)
     file = annotations.annotator_id(session, "file", "metadata")
     return annotations.Annotators(tagger, captioner, embedder, file)

@@ -21,8 +21,10 @@ from indexer.tables import (
     Image,
     ImageEmbedding,
     ImageTag,
+    TagName,
     VocabularyTag,
 )
+from indexer.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,23 @@ def annotator_id(session: Session, kind: str, name: str, version: str = "") -> i
     return found
 
 
-def save_vocabulary(session: Session, tagger_id: int, thresholds: Mapping[str, float]) -> None:
-    """Record a tagger's vocabulary and thresholds; done once a version."""
+def save_vocabulary(session: Session, tagger_id: int, vocabulary: Vocabulary) -> None:
+    """Record a tagger's vocabulary: thresholds, aliases, names in other languages. Done once a version."""
     if session.scalar(select(VocabularyTag.tag_id).where(VocabularyTag.annotator_id == tagger_id).limit(1)):
         return
+    thresholds = vocabulary.thresholds_by_name()
     ids = tag_catalog.ensure(session, list(thresholds))
     rows = [
         {"annotator_id": tagger_id, "tag_id": ids[name], "threshold": threshold}
         for name, threshold in thresholds.items()
     ]
     session.execute(insert(VocabularyTag).on_conflict_do_nothing(), rows)
+    names = [
+        {"tag_id": ids[tag], "language": language, "name": name}
+        for tag, language, name in vocabulary.other_names()
+    ]
+    if names:
+        session.execute(insert(TagName).on_conflict_do_nothing(), names)
 
 
 def save(session: Session, annotations: Sequence[Annotation], by: Annotators) -> dict[int, int]:

@@ -82,7 +82,7 @@ def library(
     with sessions.begin() as session:
         who = (models.tagger.identity, models.captioner.identity, models.embedder.identity)
         ids = [annotations.annotator_id(session, m.kind, m.name, m.version) for m in who]
-        annotations.save_vocabulary(session, ids[0], models.tagger.vocabulary.thresholds_by_name())
+        annotations.save_vocabulary(session, ids[0], models.tagger.vocabulary)
         file_id = annotations.annotator_id(session, "file", "metadata")
     annotators = annotations.Annotators(*ids, file=file_id)
     storage = Storage(str(tmp_path / "store"))

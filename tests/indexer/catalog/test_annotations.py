@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from indexer.catalog import annotations, hits, images
-from indexer.tables import ImageTag, Tag, VocabularyTag
+from indexer.tables import ImageTag, Tag, TagName, VocabularyTag
+from indexer.vocabulary import Vocabulary
 from tests.catalogue import add_indexed, annotation, annotators, new_file
 
 
@@ -68,10 +69,14 @@ def test_embeddings_come_back_as_saved(session: Session) -> None:
 def test_vocabulary_is_saved_once(session: Session) -> None:
     """Tags and thresholds of a tagger version; a second save changes nothing."""
     by = annotators(session)
-    annotations.save_vocabulary(session, by.tagger, {"dog": 0.5, "traffic light": 0.25})
-    annotations.save_vocabulary(session, by.tagger, {"dog": 0.9})
+    tags = ("dog", "traffic light")
+    known = Vocabulary(tags, (0.5, 0.25), {"zh": ("狗", "红绿灯")}, {"hound": "dog"})
+    annotations.save_vocabulary(session, by.tagger, known)
+    annotations.save_vocabulary(session, by.tagger, Vocabulary(("dog",), (0.9,)))
     thresholds = session.scalars(select(VocabularyTag.threshold).order_by(VocabularyTag.threshold)).all()
     assert thresholds == [0.25, 0.5]
+    names = session.execute(select(TagName.language, TagName.name, Tag.name).join(Tag)).all()
+    assert set(names) == {("zh", "狗", "dog"), ("zh", "红绿灯", "traffic light"), ("", "hound", "dog")}
 
 
 @given(arrays.arrays(np.float32, (2, 5), elements=st.floats(-1, 1, width=16)))
