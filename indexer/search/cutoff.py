@@ -33,5 +33,5 @@ def floor(background: np.ndarray, total: int, whole: np.ndarray | None = None) -
         whole is None
     ):  # few relevant images may have missed the sample: expect one where chance expects half of one
         there = np.maximum(there, 1 / total)
-    standing_out = np.flatnonzero((_BY_CHANCE <= FALSE_SHARE * there) & (there > 0))
+    standing_out = np.flatnonzero((FALSE_SHARE * there >= _BY_CHANCE) & (there > 0))
     return float(levels[standing_out[0]]) if len(standing_out) else float("inf")
