@@ -15,7 +15,18 @@ from starlette.exceptions import HTTPException
 
 from indexer import errors
 from indexer.settings import Settings, get_settings
-from search_api.endpoints import corrections, files, health, images, jobs, page, search, tags, uploads
+from search_api.endpoints import (
+    corrections,
+    examples,
+    files,
+    health,
+    images,
+    jobs,
+    page,
+    search,
+    tags,
+    uploads,
+)
 from search_api.problems import Problem, ProblemOut, problem_of
 from search_api.security import DEFAULT_HEADERS, Gatekeeper, SecurityHeaders
 from search_api.services import Services, open_services
@@ -47,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    nouns = (search, images, files, uploads, corrections, tags, jobs, health, page)
+    nouns = (search, examples, images, files, uploads, corrections, tags, jobs, health, page)
     for router in (noun.router for noun in nouns):
         app.include_router(router)
     app.mount("/static", FreshFiles(directory=STATIC), name="static")

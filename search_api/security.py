@@ -17,6 +17,8 @@ from search_api.problems import Problem
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 2**20
+# These read pictures as they come, each with its own limit; every other body is read here, and bounded.
+STREAMED = frozenset({"/v1/images", "/v1/examples", "/v1/search/image"})
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -50,7 +52,7 @@ class Gatekeeper:
             return
         headers = Headers(scope=scope)
         problem = self._refusal(scope["method"], headers)
-        if problem is None and _buffered(scope["method"], headers):
+        if problem is None and _buffered(scope["method"], scope["path"]):
             body = await _read(receive, MAX_BODY_BYTES)
             if body is None:
                 problem = _too_large()
@@ -93,8 +95,8 @@ def _cross_site(headers: Headers, host: str) -> bool:
     return origin is not None and urlsplit(origin).netloc != host
 
 
-def _buffered(method: str, headers: Headers) -> bool:
-    return method not in SAFE_METHODS and not headers.get("content-type", "").startswith("multipart/")
+def _buffered(method: str, path: str) -> bool:
+    return method not in SAFE_METHODS and path not in STREAMED
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
@@ -129,7 +131,7 @@ def _too_large() -> Problem:
         413,
         "body_too_large",
         "The request is too large",
-        f"A request body may have {MAX_BODY_BYTES:,} bytes; pictures go as multipart/form-data.",
+        f"A request body may have {MAX_BODY_BYTES:,} bytes; pictures go to `POST /v1/images` and `POST /v1/examples`.",
     )
 
 

@@ -4,6 +4,7 @@ from search_api.schemas.health import AliveOut, PartStatus, ReadyOut, StatsOut
 from search_api.schemas.images import (
     CaptionIn,
     CaptionOut,
+    ExampleOut,
     ImageOut,
     ImageSummary,
     Refusal,
@@ -21,6 +22,7 @@ __all__ = [
     "AliveOut",
     "CaptionIn",
     "CaptionOut",
+    "ExampleOut",
     "FailureOut",
     "HitOut",
     "ImageOut",

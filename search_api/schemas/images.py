@@ -106,3 +106,11 @@ class UploadOut(BaseModel):
 
     job_id: int | None = Field(description="none when every file was refused")
     items: list[UploadItem]
+
+
+class ExampleOut(BaseModel):
+    """A picture to search by."""
+
+    example: str = Field(
+        description="what it looks like, as a token: `like:<example>` in a query", examples=["e1.5fWZ8gww..."]
+    )
