@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 from indexer.errors import ServiceUnavailable
 
 _RELEASED = 101  # what a restart leaves a collection in, until somebody loads it
+_SERVER_IN_A_WHEEL = re.compile(r"v2\.[0-3]\.\d+-lite")
 _NO_ANSWER = (2, 4, 14)  # pymilvus's "cannot connect"; gRPC's "deadline exceeded" and "unavailable"
 # A shared subchannel would go on refusing, during its back-off, when the server has long been up again.
 _CHANNEL_OPTIONS = {"grpc.use_local_subchannel_pool": 1, "grpc.initial_reconnect_backoff_ms": 100}
@@ -37,9 +39,11 @@ class MilvusConnection:
     def is_lite(self) -> bool:
         """Told by the version: Lite says `milvus_lite-3.2.2`, older ones `2.5.1-lite`, a server `v2.6.1`.
 
-        The server's type would not tell: Lite claims to be `milvus` there.
+        The server's type would not tell: Lite claims to be `milvus` there. `v2.3.5-lite` and before are whole
+        servers in a wheel: Lite as a library began with 2.4.
         """
-        return "lite" in str(self.call("get_server_version")).lower()
+        version = str(self.call("get_server_version")).lower()
+        return "lite" in version and not _SERVER_IN_A_WHEEL.match(version)
 
     def call(self, method: str, *args: Any, **options: Any) -> Any:
         """Call a client method; a collection to load after a restart is its first argument, if it has one.
