@@ -52,15 +52,22 @@ def resolve(session: Session, names: Sequence[str]) -> dict[str, int]:
     Raises:
         UnknownTag: with the nearest names.
     """
-    resolved = {}
+    found = find(session, names)
     for name in names:
-        key = canonical(name)
-        aliased = select(TagName.tag_id).where(func.lower(TagName.name) == key)
-        tag_id = session.scalar(select(Tag.id).where(or_(Tag.name == key, Tag.id.in_(aliased))).limit(1))
-        if tag_id is None:
-            raise UnknownTag(name, suggest(session, key))
-        resolved[name] = tag_id
-    return resolved
+        if name not in found:
+            raise UnknownTag(name, suggest(session, canonical(name)))
+    return found
+
+
+def find(session: Session, names: Sequence[str]) -> dict[str, int]:
+    """Ids of those names that are tags or lead to one: a tag's own name before an alias of another."""
+    by_canonical = {name: canonical(name) for name in names}
+    ids = _ids(session, sorted(set(by_canonical.values())))
+    missing = sorted(set(by_canonical.values()) - ids.keys())
+    spelt = func.lower(TagName.name)
+    aliased = select(spelt, func.min(TagName.tag_id)).where(spelt.in_(missing)).group_by(spelt)
+    ids |= dict(session.execute(aliased).all())
+    return {name: ids[key] for name, key in by_canonical.items() if key in ids}
 
 
 def suggest(session: Session, name: str, limit: int = 3) -> list[str]:
