@@ -10,7 +10,10 @@ SightlineError
 │   ├── DecodeTimeout         took longer than the limit
 │   └── DecodeCrash           the decoder died or ran out of memory
 ├── QueryError                a search request that cannot be understood
+│   ├── QuerySyntaxError      a slip in the query's text or JSON, with its place
 │   └── UnknownTag            a tag no vocabulary holds
+├── NameTaken                 a name that another collection or saved search has
+├── Stale                     what was to be changed has changed meanwhile
 ├── NotFound                  an id that names nothing
 │   └── NotStored             bytes the store does not hold
 ├── UnknownModel              a model name nobody registered
@@ -81,14 +84,55 @@ class QueryError(SightlineError):
     """A search request that cannot be understood."""
 
 
-class UnknownTag(QueryError):
-    """No vocabulary holds this tag; `suggestions` are the nearest names, best first."""
+class QuerySyntaxError(QueryError):
+    """A slip in a query's text or JSON.
 
-    def __init__(self, name: str, suggestions: Sequence[str] = ()) -> None:
+    `position` and `length` mark the characters of `text` that are wrong; each of `suggestions` could stand in
+    their place. Of a query in JSON, `text` is the value concerned and `path` where it stands ("filter/any/0").
+    """
+
+    def __init__(
+        self,
+        message: str,
+        text: str = "",
+        position: int = 0,
+        length: int = 0,
+        suggestions: Sequence[str] = (),
+        path: str = "",
+    ) -> None:
+        self.text, self.position, self.length, self.path = text, position, length, path
+        self.suggestions = tuple(suggestions)
+        hint = f" Did you mean {' or '.join(self.suggestions)}?" if self.suggestions else ""
+        where = f" (in {path})" if path else f" (at character {position + 1})"
+        super().__init__(f"{message}{where}.{hint}")
+
+
+class UnknownTag(QueryError):
+    """No vocabulary holds this tag; `suggestions` are the nearest names, best first.
+
+    `position` and `length` mark the condition in the query's text, None where it is not known.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        suggestions: Sequence[str] = (),
+        position: int | None = None,
+        length: int | None = None,
+    ) -> None:
         self.name = name
         self.suggestions = tuple(suggestions)
+        self.position, self.length = position, length
         hint = f" Did you mean {', '.join(self.suggestions)}?" if self.suggestions else ""
         super().__init__(f"No tag is called {name!r}.{hint} `sightline tags` lists every tag.")
+
+
+class NameTaken(SightlineError):
+    """A name that another collection or saved search has."""
+
+
+class Stale(SightlineError):
+    """What was to be changed has changed since it was last looked at."""
 
 
 class NotFound(SightlineError):
