@@ -17,6 +17,7 @@ from indexer import errors
 from indexer.settings import Settings, get_settings
 from search_api.endpoints import (
     corrections,
+    edits,
     examples,
     files,
     health,
@@ -58,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    nouns = (search, examples, images, files, uploads, corrections, tags, jobs, health, page)
+    nouns = (search, examples, images, files, uploads, corrections, edits, tags, jobs, health, page)
     for router in (noun.router for noun in nouns):
         app.include_router(router)
     app.mount("/static", FreshFiles(directory=STATIC), name="static")

@@ -18,6 +18,8 @@ STATUSES: dict[type[BaseException], tuple[int, str]] = {
     errors.ImageTooLarge: (413, "The picture is too large"),
     errors.UnsupportedFormat: (415, "Not an image format read here"),
     errors.ImageError: (422, "The picture cannot be used"),
+    errors.NameTaken: (409, "The name is taken"),
+    errors.Stale: (412, "It has changed meanwhile"),
     errors.NotStored: (404, "Not in the store"),
     errors.NotFound: (404, "Not found"),
     errors.ServiceUnavailable: (503, "A server does not answer"),

@@ -1,40 +1,15 @@
-"""What people say of images, in rows of their own."""
+"""What people say of images in words of their own; `edits` has what they say of tags."""
 
 import numpy as np
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from indexer.catalog import tags
 from indexer.catalog.annotations import annotator_id, pack
-from indexer.errors import QueryError
-from indexer.tables import Caption, CaptionEmbedding, ImageTag
-from indexer.vocabulary import canonical
+from indexer.tables import Caption, CaptionEmbedding
 
 # There are no accounts yet: everybody who reaches the server is one person.
 PERSON = "you"
-
-
-def state_tag(session: Session, image_id: int, name: str, *, rejected: bool) -> None:
-    """A person says that an image shows a tag, or that it does not; the last word counts.
-
-    Raises:
-        QueryError: the name is empty.
-    """
-    if not canonical(name):
-        raise QueryError("A tag needs a name.")
-    row = {
-        "image_id": image_id,
-        "tag_id": tags.ensure(session, [name])[name],
-        "annotator_id": annotator_id(session, "person", PERSON),
-        "confidence": 0.0 if rejected else 1.0,
-        "rejected": rejected,
-    }
-    statement = insert(ImageTag).values(row)
-    changed = {key: statement.excluded[key] for key in ("confidence", "rejected")}
-    session.execute(
-        statement.on_conflict_do_update(index_elements=["image_id", "tag_id", "annotator_id"], set_=changed)
-    )
 
 
 def write_caption(session: Session, image_id: int, text: str, embedder_id: int, embedding: np.ndarray) -> int:

@@ -27,12 +27,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.selectable import TableValuedAlias
 
+from indexer.catalog import images
 from indexer.catalog import tags as tag_catalog
 from indexer.catalog.annotations import annotator_id
 from indexer.catalog.corrections import PERSON
 from indexer.catalog.filters import asserted
 from indexer.errors import NotFound, QueryError
-from indexer.tables import Edit, EditItem, Image, ImageTag, Tag
+from indexer.tables import Edit, EditItem, ImageTag, Tag
 from indexer.vocabulary import canonical
 
 # What a person says of a tag: shown, rejected, or nothing.
@@ -113,7 +114,7 @@ def make(session: Session, image_ids: Sequence[int], wish: Wish) -> Made:
         QueryError: no tag is named, one has no name, or one is named twice; UnknownTag if it does not exist.
     """
     wish.check()
-    alive = _lock(session, image_ids)
+    alive = images.lock(session, image_ids)
     ids = _tag_ids(session, wish)
     changes = _changes(session, alive, wish, ids)
     missing = tuple(sorted(set(image_ids) - set(alive)))
@@ -148,7 +149,7 @@ def undo(session: Session, edit_id: int) -> Undone:
         .where(EditItem.edit_id == edit_id)
         .order_by(EditItem.image_id, EditItem.tag_id)
     ).all()
-    _lock(session, sorted({row.image_id for row in items}))
+    images.lock(session, sorted({row.image_id for row in items}))
     restored = [Change(i, t, None, before) for i, t, before, later in items if not later]
     _write(session, restored)
     session.execute(update(Edit).where(Edit.id == edit_id).values(undone_at=func.now()))
@@ -183,12 +184,6 @@ def _views(session: Session, edit_ids: Sequence[int]) -> list[EditView]:
         EditView(i, made, undone, tuple(n for n in names if n), count)
         for i, made, undone, names, count in rows
     ]
-
-
-def _lock(session: Session, image_ids: Sequence[int]) -> list[int]:
-    """Those that exist, locked in id order, so that two edits of the same images wait rather than deadlock."""
-    query = select(Image.id).where(Image.id.in_(image_ids)).order_by(Image.id)
-    return list(session.scalars(query.with_for_update(key_share=True)))
 
 
 def _tag_ids(session: Session, wish: Wish) -> dict[str, int]:
@@ -264,9 +259,9 @@ def _grouped(keyed: Iterable[tuple[Statement, Change]]) -> Iterable[tuple[Statem
     ordered = sorted(keyed, key=lambda pair: str(pair[0]))
     for said, group in groupby(ordered, key=lambda pair: pair[0]):
         changes = [change for _, change in group]
-        images = cast([change.image_id for change in changes], ARRAY(BigInteger))
+        image_ids = cast([change.image_id for change in changes], ARRAY(BigInteger))
         tag_ids = cast([change.tag_id for change in changes], ARRAY(Integer))
-        yield said, func.unnest(images, tag_ids).table_valued("image_id", "tag_id").render_derived()
+        yield said, func.unnest(image_ids, tag_ids).table_valued("image_id", "tag_id").render_derived()
 
 
 def _spoken_since(edit_id: int) -> Exists:

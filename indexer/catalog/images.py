@@ -172,6 +172,15 @@ def mark_indexed(session: Session, image_ids: Sequence[int]) -> None:
     )
 
 
+def lock(session: Session, image_ids: Sequence[int]) -> list[int]:
+    """Those that exist, kept from other writers until the transaction ends.
+
+    Locked in id order, so that two writers of the same images wait for each other rather than deadlock.
+    """
+    query = select(Image.id).where(Image.id.in_(image_ids)).order_by(Image.id)
+    return list(session.scalars(query.with_for_update(key_share=True)))
+
+
 def reset(session: Session, image_ids: Iterable[int], state: str) -> None:
     """Send images back on the road: to `pending` to annotate again, to `annotated` to fill Milvus again."""
     session.execute(

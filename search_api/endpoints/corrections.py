@@ -1,46 +1,75 @@
-"""What people say of images; what models said stays beside it."""
+"""What people say of one image; what models said stays beside it."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
+from sqlalchemy.orm import Session
 
-from indexer.catalog import corrections
+from indexer.catalog import corrections, edits
+from indexer.catalog.edits import Wish
 from search_api import schemas, views
 from search_api.dependencies import ServicesDep, SessionDep
-from search_api.endpoints.images import find
+from search_api.endpoints.images import find, find_for_change
+from search_api.etags import IfMatch, etag
 from search_api.problems import answers
 
 router = APIRouter(prefix="/v1/images/{image_id}", tags=["corrections"])
-TagName = Annotated[str, Path(min_length=1, max_length=100, description="the tag; new names are created")]
+TagName = Annotated[str, Path(min_length=1, max_length=100, description="the tag, or an alias of it")]
 
 
-@router.put("/tags/{name}", responses=answers(404, 422, 503))
-def assert_tag(image_id: int, name: TagName, session: SessionDep) -> schemas.ImageOut:
-    """Say that the image shows a tag; takes back an earlier rejection."""
-    find(session, image_id)
-    corrections.state_tag(session, image_id, name, rejected=False)
-    return views.image(find(session, image_id))
+@router.put("/tags/{name}", responses=answers(404, 412, 422, 503))
+def assert_tag(
+    image_id: int, name: TagName, session: SessionDep, response: Response, if_match: IfMatch = None
+) -> schemas.ImageOut:
+    """Say that the image shows a tag, which is created if it is new; takes back an earlier rejection."""
+    return _say(session, image_id, Wish(add=[name]), response, if_match)
 
 
-@router.delete("/tags/{name}", responses=answers(404, 422, 503))
-def reject_tag(image_id: int, name: TagName, session: SessionDep) -> schemas.ImageOut:
+@router.delete("/tags/{name}", responses=answers(404, 412, 422, 503))
+def reject_tag(
+    image_id: int, name: TagName, session: SessionDep, response: Response, if_match: IfMatch = None
+) -> schemas.ImageOut:
     """Say that the image does not show a tag: whatever models say, it is not found by it any more."""
-    find(session, image_id)
-    corrections.state_tag(session, image_id, name, rejected=True)
-    return views.image(find(session, image_id))
+    return _say(session, image_id, Wish(reject=[name]), response, if_match)
 
 
-@router.put("/caption", responses=answers(404, 422, 503))
-def write_caption(image_id: int, body: schemas.CaptionIn, services: ServicesDep) -> schemas.ImageOut:
+@router.delete("/tags/{name}/statement", responses=answers(404, 412, 422, 503))
+def take_back(
+    image_id: int, name: TagName, session: SessionDep, response: Response, if_match: IfMatch = None
+) -> schemas.ImageOut:
+    """Take back your own word on a tag, assertion or rejection: what models and the file say counts again."""
+    return _say(session, image_id, Wish(clear=[name]), response, if_match)
+
+
+@router.put("/caption", responses=answers(404, 412, 422, 503))
+def write_caption(
+    image_id: int,
+    body: schemas.CaptionIn,
+    services: ServicesDep,
+    response: Response,
+    if_match: IfMatch = None,
+) -> schemas.ImageOut:
     """Write a caption of your own; it is shown first and searched at once."""
     searcher = services.searcher.get()
     embedding = searcher.embedder.embed_texts([body.text])
     with services.sessions.begin() as session:
-        find(session, image_id)
+        find_for_change(session, image_id, if_match)
         caption_id = corrections.write_caption(
             session, image_id, body.text, searcher.embedder_id, embedding[0]
         )
         view = find(session, image_id)
     if view.state == "indexed":
         searcher.store.upsert_captions([caption_id], [image_id], embedding)
-    return views.image(view)
+    shown = views.image(view)
+    response.headers["ETag"] = etag(shown)
+    return shown
+
+
+def _say(
+    session: Session, image_id: int, wish: Wish, response: Response, if_match: str | None
+) -> schemas.ImageOut:
+    find_for_change(session, image_id, if_match)
+    edits.make(session, [image_id], wish)
+    shown = views.image(find(session, image_id))
+    response.headers["ETag"] = etag(shown)
+    return shown

@@ -3,7 +3,7 @@
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from indexer.catalog.hits import ImageView
@@ -14,6 +14,7 @@ from indexer.storage import Storage
 from search_api import views
 from search_api.dependencies import ServicesDep
 from search_api.endpoints.images import find
+from search_api.etags import IfNoneMatch, held
 from search_api.problems import answers
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
@@ -22,7 +23,6 @@ SHOWN = frozenset({"jpeg", "png", "webp", "gif", "bmp", "avif"})
 # An original is a stranger's file: whatever it is, it may run and load nothing.
 SANDBOX = "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; sandbox"
 FOREVER, ASK_AGAIN = "private, max-age=31536000, immutable", "private, no-cache"
-IfNoneMatch = Annotated[str | None, Header(description="ETags already held")]
 Version = Annotated[
     str | None, Query(alias="v", description="start of the content hash, in links handed out")
 ]
@@ -36,7 +36,7 @@ def thumbnail(
     with services.sessions() as session:
         view = find(session, image_id)
     headers = _caching(view, version, "thumbnail")
-    if _held(if_none_match, headers["ETag"]):
+    if held(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     data = services.storage.get_thumbnail(view.content_hash)
     return Response(data, media_type="image/webp", headers=headers)
@@ -53,7 +53,7 @@ def original(
     with services.sessions() as session:
         view = find(session, image_id)
     headers = _caching(view, version, "original")
-    if _held(if_none_match, headers["ETag"]):
+    if held(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     data = _original(view, services.storage)
     kind = content_type(data) if view.format else "application/octet-stream"
@@ -67,11 +67,6 @@ def _caching(view: ImageView, version: str | None, part: str) -> dict[str, str]:
     digest = view.content_hash.hex()
     named = version is not None and len(version) >= 12 and digest.startswith(version)
     return {"ETag": f'"{part}-{digest}"', "Cache-Control": FOREVER if named else ASK_AGAIN}
-
-
-def _held(if_none_match: str | None, etag: str) -> bool:
-    held = [item.strip().removeprefix("W/") for item in (if_none_match or "").split(",")]
-    return etag in held or "*" in held
 
 
 def _original(view: ImageView, storage: Storage) -> bytes:

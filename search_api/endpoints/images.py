@@ -4,10 +4,12 @@ from fastapi import APIRouter, Response
 from sqlalchemy.orm import Session
 
 from indexer.catalog import hits
+from indexer.catalog import images as image_catalog
 from indexer.catalog.hits import ImageView
 from indexer.errors import NotFound
 from search_api import schemas, views
 from search_api.dependencies import ServicesDep, SessionDep
+from search_api.etags import IfMatch, IfNoneMatch, etag, expect, held
 from search_api.problems import answers
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
@@ -21,20 +23,44 @@ def find(session: Session, image_id: int) -> ImageView:
     return found[0]
 
 
-@router.get("/{image_id}", responses=answers(404, 503))
-def image(image_id: int, session: SessionDep) -> schemas.ImageOut:
-    """Everything known of one image: captions, tags and who says so, metadata, sources."""
-    return views.image(find(session, image_id))
+def find_for_change(session: Session, image_id: int, if_match: str | None) -> ImageView:
+    """The image, kept from other writers until the transaction ends; NotFound, or Stale if not as known."""
+    if 0 < image_id < 2**63:
+        image_catalog.lock(session, [image_id])
+    view = find(session, image_id)
+    expect(if_match, views.image(view))
+    return view
 
 
-@router.delete("/{image_id}", status_code=202, responses=answers(404, 503))
-def remove(image_id: int, services: ServicesDep) -> Response:
+@router.get(
+    "/{image_id}",
+    response_model=schemas.ImageOut,
+    responses=answers(404, 503) | {304: {"description": "it is as you hold it"}},
+)
+def image(
+    image_id: int, session: SessionDep, response: Response, if_none_match: IfNoneMatch = None
+) -> schemas.ImageOut | Response:
+    """Everything known of one image: captions, tags and who says so, metadata, sources.
+
+    The ETag changes with anything told here: send it back as `If-None-Match` to be answered 304, or as
+    `If-Match` with a change, which is then refused (412) if somebody else was faster.
+    """
+    shown = views.image(find(session, image_id))
+    headers = {"ETag": etag(shown), "Cache-Control": "private, no-cache"}
+    if held(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return shown
+
+
+@router.delete("/{image_id}", status_code=202, responses=answers(404, 412, 503))
+def remove(image_id: int, services: ServicesDep, if_match: IfMatch = None) -> Response:
     """Take an image out of the library.
 
     A worker removes it from every store; an uploaded original goes with it, a file indexed from a folder
     stays where it is.
     """
     with services.sessions() as session:
-        find(session, image_id)
+        find_for_change(session, image_id, if_match)
     services.queue.delete([image_id])
     return Response(status_code=202)

@@ -1,5 +1,6 @@
 """What goes over the wire: requests and answers, one file a noun."""
 
+from search_api.schemas.edits import EditIn, EditItemOut, EditMade, EditOut, EditsOut, EditUndone, Selection
 from search_api.schemas.health import AliveOut, PartStatus, ReadyOut, StatsOut
 from search_api.schemas.images import (
     CaptionIn,
@@ -22,6 +23,12 @@ __all__ = [
     "AliveOut",
     "CaptionIn",
     "CaptionOut",
+    "EditIn",
+    "EditItemOut",
+    "EditMade",
+    "EditOut",
+    "EditUndone",
+    "EditsOut",
     "ExampleOut",
     "FailureOut",
     "HitOut",
@@ -35,6 +42,7 @@ __all__ = [
     "Refusal",
     "SearchIn",
     "SearchOut",
+    "Selection",
     "SourceOut",
     "StatedBy",
     "StatsOut",

@@ -55,6 +55,35 @@ def test_caption_must_say_something(client: TestClient, library: Library, text: 
     assert answer.status_code == 422
 
 
+def test_own_word_is_taken_back(client: TestClient, library: Library) -> None:
+    """After that the models' word counts again, as if nothing had been said."""
+    image_id = library["coffee.png"]
+    before = client.get(f"/v1/images/{image_id}").json()["tags"]
+    tag = before[0]["name"]
+    assert client.delete(f"/v1/images/{image_id}/tags/{tag}").json()["tags"] != before
+    assert client.delete(f"/v1/images/{image_id}/tags/{tag}/statement").json()["tags"] == before
+
+
+def test_writer_who_has_not_seen_the_last_change_is_refused(client: TestClient, library: Library) -> None:
+    """With the ETag of an older state nothing is written, with the present one it is; each answer has the next."""
+    address = f"/v1/images/{library['rocket.jpg']}"
+    old = client.get(address).headers["etag"]
+    current = client.put(f"{address}/tags/launch", headers={"If-Match": old}).headers["etag"]
+    assert current == client.get(address).headers["etag"] != old
+    for method, path in (
+        ("PUT", "/tags/launch pad"),
+        ("DELETE", "/tags/launch"),
+        ("DELETE", "/tags/launch/statement"),
+        ("DELETE", ""),
+    ):
+        answer = client.request(method, address + path, headers={"If-Match": old})
+        assert (answer.status_code, answer.json()["name"]) == (412, "stale")
+    answer = client.put(f"{address}/caption", json={"text": "x"}, headers={"If-Match": old})
+    assert (answer.status_code, client.get(address).headers["etag"]) == (412, current)
+    accepted = client.delete(f"{address}/tags/launch/statement", headers={"If-Match": f'"x", {current}'})
+    assert accepted.status_code == 200
+
+
 def test_corrections_of_nothing(client: TestClient, library: Library) -> None:
     """Statements about an image that does not exist are 404, nameless tags 422."""
     assert client.put("/v1/images/424242/tags/dog").status_code == 404

@@ -27,6 +27,18 @@ def test_everything_known(client: TestClient, library: Library, photographs: dic
     assert image["sources"][0]["kind"] == "upload"
 
 
+def test_what_is_held_is_not_sent_again(client: TestClient, library: Library) -> None:
+    """Asked again with its ETag, an image is 304 without a body until something is said of it."""
+    address = f"/v1/images/{library['chelsea.png']}"
+    etag = client.get(address).headers["etag"]
+    again = client.get(address, headers={"If-None-Match": f'"other", W/{etag}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    client.put(f"{address}/tags/whiskers")
+    assert client.get(address, headers={"If-None-Match": etag}).status_code == 200
+    client.delete(f"{address}/tags/whiskers/statement")
+    assert client.get(address).headers["etag"] == etag
+
+
 @pytest.mark.parametrize("image_id", ["0", "-1", "424242", str(2**70)])
 def test_no_such_image(client: TestClient, image_id: str) -> None:
     """Ids that name nothing, even impossible ones, are 404."""
