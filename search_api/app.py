@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from indexer import errors
 from indexer.settings import Settings, get_settings
 from search_api.endpoints import (
+    collections,
     corrections,
     edits,
     examples,
@@ -59,7 +60,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         separate_input_output_schemas=False,
     )
-    nouns = (search, examples, images, files, uploads, corrections, edits, tags, jobs, health, page)
+    nouns = (
+        search,
+        examples,
+        images,
+        files,
+        uploads,
+        corrections,
+        edits,
+        collections,
+        tags,
+        jobs,
+        health,
+        page,
+    )
     for router in (noun.router for noun in nouns):
         app.include_router(router)
     app.mount("/static", FreshFiles(directory=STATIC), name="static")

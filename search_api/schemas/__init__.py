@@ -1,5 +1,6 @@
 """What goes over the wire: requests and answers, one file a noun."""
 
+from search_api.schemas.collections import CollectionIn, CollectionOut, CollectionsOut, MembersChanged
 from search_api.schemas.edits import EditIn, EditItemOut, EditMade, EditOut, EditsOut, EditUndone, Selection
 from search_api.schemas.health import AliveOut, PartStatus, ReadyOut, StatsOut
 from search_api.schemas.images import (
@@ -23,6 +24,9 @@ __all__ = [
     "AliveOut",
     "CaptionIn",
     "CaptionOut",
+    "CollectionIn",
+    "CollectionOut",
+    "CollectionsOut",
     "EditIn",
     "EditItemOut",
     "EditMade",
@@ -37,6 +41,7 @@ __all__ = [
     "JobDetail",
     "JobOut",
     "JobsOut",
+    "MembersChanged",
     "PartStatus",
     "ReadyOut",
     "Refusal",
