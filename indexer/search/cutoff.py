@@ -1,37 +1,74 @@
 """Where hits stop: the score below which a query's answers no longer stand out from its own background."""
 
-from statistics import NormalDist
+from itertools import pairwise
+from math import erfc
 
 import numpy as np
 
 from indexer.search.background import bulk
 
-FALSE_SHARE = 0.5  # of the images at the floor, about this many are there by chance
-_GRID = np.linspace(0.0, 8.0, 321)  # standings, in fortieths of a deviation
-_BY_CHANCE = np.array([1 - NormalDist().cdf(z) for z in _GRID])
+TIMES_CHANCE = (
+    2.0  # a score is kept while it is so many times as frequent as chance has it: half are no chance
+)
+FEWEST = 8  # images; what fewer of them score says nothing about a background
+_STEP = 0.05  # standings
+_LEVELS = np.arange(0.2, 12.0, _STEP)
+_BY_CHANCE = np.array([erfc(level / 2**0.5) / 2 for level in _LEVELS])
 
 
 def floor(background: np.ndarray, total: int, whole: np.ndarray | None = None) -> float:
-    """The least fused score that stands out; infinite where none does.
+    """The least fused score that stands out; where none does, one that no image reaches.
 
-    What means nothing is taken to be normally distributed around the bulk of the background. Of the images above a
-    score, that distribution expects a certain number by chance; the floor is the lowest score for which that is at
-    most the share `FALSE_SHARE` of those that are there ("Large-Scale Simultaneous Hypothesis Testing", Efron 2004).
+    What means nothing is taken to be normally distributed around the bulk of the background. Wherever scores are
+    `TIMES_CHANCE` times as frequent as that has it, at most half of the images there are chance: the local false
+    discovery rate ("Large-Scale Simultaneous Hypothesis Testing", Efron, JASA 2004). The frequency that falls with
+    rising chance is the slope of the least concave majorant of images found over images expected ("A unified approach
+    to false discovery rate estimation", Strimmer, BMC Bioinformatics 2008), so a few far above do not carry others
+    over the floor.
 
     Args:
         background: (S,) fused scores of a random sample of the library, before any filter.
-        total: images in the library.
+        total: images in the library, S or more.
         whole: (N,) fused scores of the whole library, where they are known.
+
+    Returns:
+        A score; minus infinity with fewer than `FEWEST` images, of which all are shown.
     """
-    if not len(background):
-        return float("inf")
+    if len(background) < FEWEST:
+        return -float("inf")
     mean, deviation = bulk(background)
-    seen = np.sort(background if whole is None else whole)
-    levels = mean + deviation * _GRID
-    there = (len(seen) - np.searchsorted(seen, levels)) / len(seen)
-    if (
-        whole is None
-    ):  # few relevant images may have missed the sample: expect one where chance expects half of one
-        there = np.maximum(there, 1 / total)
-    standing_out = np.flatnonzero((FALSE_SHARE * there >= _BY_CHANCE) & (there > 0))
-    return float(levels[standing_out[0]]) if len(standing_out) else float("inf")
+    deviation *= 1 + 1 / len(background) ** 0.5  # as wide as it may well be, a standard error and a half
+    seen = background if whole is None else whole
+    places = np.clip(((seen - mean) / deviation - _LEVELS[0]) / _STEP, -1, len(_LEVELS) - 1).astype(int)
+    above = np.bincount(places[places >= 0], minlength=len(_LEVELS))[::-1].cumsum()[::-1]
+    if len(seen) < total:  # each image of a sample speaks for many: count on a standard error fewer
+        above = above - np.sqrt(above)
+    standing_out = np.flatnonzero(_frequencies(above, len(seen) * _BY_CHANCE) >= TIMES_CHANCE)
+    # Images too few to be in the sample are found where the whole library should hold none by chance.
+    none_by_chance = np.flatnonzero(total * TIMES_CHANCE * _BY_CHANCE <= 1)
+    return float(
+        mean + deviation * _LEVELS[min(standing_out.min(initial=len(_LEVELS) - 1), none_by_chance[0])]
+    )
+
+
+def _frequencies(above: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """How many times as frequent as expected scores are at each level, made to rise with the level.
+
+    Args:
+        above: (levels,) images at or above each level.
+        expected: (levels,) images there by chance, falling.
+    """
+    hull: list[tuple[float, float, int]] = [(0.0, 0.0, len(above))]
+    for level in range(len(above) - 1, -1, -1):
+        x, y = float(expected[level]), float(above[level])
+        while len(hull) > 1 and _slope(hull[-2], (x, y)) >= _slope(hull[-2], hull[-1]):
+            hull.pop()
+        hull.append((x, y, level))
+    slopes = np.zeros(len(above))
+    for last, (x, y, level) in pairwise(hull):
+        slopes[level : last[2]] = _slope(last, (x, y))
+    return slopes
+
+
+def _slope(start: tuple[float, ...], end: tuple[float, ...]) -> float:
+    return (end[1] - start[1]) / (end[0] - start[0])
