@@ -7,9 +7,7 @@ import numpy as np
 
 from indexer.search.background import bulk
 
-TIMES_CHANCE = (
-    2.0  # a score is kept while it is so many times as frequent as chance has it: half are no chance
-)
+TIMES_CHANCE = 2.0  # scores stand out that are so many times as frequent as chance has them
 FEWEST = 8  # images; what fewer of them score says nothing about a background
 _STEP = 0.05  # standings
 _LEVELS = np.arange(0.2, 12.0, _STEP)
@@ -39,16 +37,16 @@ def floor(background: np.ndarray, total: int, whole: np.ndarray | None = None) -
     mean, deviation = bulk(background)
     deviation *= 1 + 1 / len(background) ** 0.5  # as wide as it may well be, a standard error and a half
     seen = background if whole is None else whole
-    places = np.clip(((seen - mean) / deviation - _LEVELS[0]) / _STEP, -1, len(_LEVELS) - 1).astype(int)
+    places = np.floor(((seen - mean) / deviation - _LEVELS[0]) / _STEP)
+    places = np.clip(places, -1, len(_LEVELS) - 1).astype(int)
     above = np.bincount(places[places >= 0], minlength=len(_LEVELS))[::-1].cumsum()[::-1]
     if len(seen) < total:  # each image of a sample speaks for many: count on a standard error fewer
         above = above - np.sqrt(above)
     standing_out = np.flatnonzero(_frequencies(above, len(seen) * _BY_CHANCE) >= TIMES_CHANCE)
     # Images too few to be in the sample are found where the whole library should hold none by chance.
     none_by_chance = np.flatnonzero(total * TIMES_CHANCE * _BY_CHANCE <= 1)
-    return float(
-        mean + deviation * _LEVELS[min(standing_out.min(initial=len(_LEVELS) - 1), none_by_chance[0])]
-    )
+    lowest = min(standing_out.min(initial=len(_LEVELS) - 1), none_by_chance[0])
+    return float(mean + deviation * _LEVELS[lowest])
 
 
 def _frequencies(above: np.ndarray, expected: np.ndarray) -> np.ndarray:
