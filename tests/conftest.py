@@ -6,6 +6,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,17 @@ def migrated_template(stack: local_stack.Endpoints) -> str:
 @pytest.fixture
 def postgres_url(stack: local_stack.Endpoints, migrated_template: str) -> Iterator[str]:
     """An empty catalogue of the test's own."""
+    with own_database(stack.postgres_url, migrated_template) as url:
+        yield url
+
+
+@contextmanager
+def own_database(server_url: str, template: str) -> Iterator[str]:
+    """The address of a copy of `template`, dropped at the end."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    _admin(stack.postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{migrated_template}"')
-    yield make_url(stack.postgres_url).set(database=name).render_as_string(hide_password=False)
-    _admin(stack.postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    _admin(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    _admin(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture

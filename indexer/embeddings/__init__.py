@@ -179,6 +179,37 @@ class EmbeddingStore:
 
     # --- reading
 
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        return self._dimension
+
+    @property
+    def exact(self) -> bool:
+        """Whether searches are exact (FLAT), not approximate (HNSW)."""
+        return self._index_type() == "FLAT"
+
+    def nearest(
+        self,
+        channel: Channel,
+        query: Vectors,
+        limit: int,
+        among: Sequence[int] | NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.int64], Vectors]:
+        """Image ids (n,) and inner products (n,), the greatest first, n <= `limit`; in `captions` an id may recur.
+
+        `query` (dimension,) float32 of unit length; `limit` 1..16,384. `among` holds the image ids allowed, sent
+        to Milvus in the request: under it HNSW may lose hits. Raises `InvalidEmbedding`, `QueryError` (limit).
+        """
+        (query,) = self._checked(np.asarray(query)[None], 1)
+        _check_limit(limit)
+        expression = "" if among is None else _among(_image_field(channel), [int(i) for i in among])
+        hits = self._nearest(channel, query, limit, expression)
+        ids = np.fromiter((image for _, image, _ in hits), np.int64, len(hits))
+        scores = np.fromiter((score for _, _, score in hits), np.float32, len(hits))
+        order = np.argsort(-scores, kind="stable")
+        return ids[order], scores[order]
+
     def search_images(
         self, query: Vectors, limit: int, within: Sequence[int] | None = None
     ) -> list[tuple[int, float]]:
@@ -223,10 +254,7 @@ class EmbeddingStore:
         self, channel: Channel, query: Vectors, limit: int, within: Sequence[int] | None
     ) -> list[tuple[int, int, float]]:
         (query,) = self._checked(np.asarray(query)[None], 1)
-        if not 1 <= limit <= MAX_LIMIT:
-            raise QueryError(
-                f"A search returns 1 to {MAX_LIMIT} hits, not {limit}: ask for fewer, or filter."
-            )
+        _check_limit(limit)
         if within is None:
             return _best(self._nearest(channel, query, limit), limit)
         allowed = np.unique(np.asarray(within, dtype=np.int64))
@@ -369,6 +397,11 @@ class EmbeddingStore:
 
     def _checked(self, vectors: Vectors, rows: int) -> Vectors:
         return checked(vectors, (rows, self._dimension), self._model.name)
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_LIMIT:
+        raise QueryError(f"A search returns 1 to {MAX_LIMIT} hits, not {limit}: ask for fewer, or filter.")
 
 
 def _image_field(channel: Channel) -> str:
