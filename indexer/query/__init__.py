@@ -1,8 +1,18 @@
 """The query language: one tree, two spellings.
 
 - `tree`: what a query means
+- `keys`: the one table of keys
+- `words`, `parser`: the query box's text -> tree
+- `conditions`, `ranges`, `dates`, `numbers`, `extent`: what stands after a key
+- `printer`: tree -> canonical text
+- `json_form`: the tree as JSON, both ways
+- `limits`: how large a query may be
 """
 
+from indexer.query.json_form import filter_json, from_json, to_json
+from indexer.query.keys import KEYS, Key
+from indexer.query.parser import parse
+from indexer.query.printer import leaf_text, to_text
 from indexer.query.tree import (
     EVERYTHING,
     NOTHING,
@@ -30,6 +40,7 @@ from indexer.query.tree import (
 
 __all__ = [
     "EVERYTHING",
+    "KEYS",
     "NOTHING",
     "Ago",
     "All",
@@ -38,6 +49,7 @@ __all__ = [
     "ExampleTerm",
     "Has",
     "ImageTerm",
+    "Key",
     "Leaf",
     "Node",
     "Not",
@@ -48,7 +60,13 @@ __all__ = [
     "Term",
     "TextTerm",
     "at",
+    "filter_json",
+    "from_json",
+    "leaf_text",
     "leaves",
     "map_leaves",
     "normal",
+    "parse",
+    "to_json",
+    "to_text",
 ]

@@ -22,7 +22,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class TextTerm:
-    """Words to rank by. Weights are finite and not zero; a negative one asks for less of this."""
+    """Words to rank by. Weights lie in -1000..1000 and are not zero; a negative one asks for less of this."""
 
     text: str
     weight: float = 1.0
@@ -66,8 +66,8 @@ Bound = float | int | datetime | Ago | None
 class TagIs:
     """Images that show a tag.
 
-    Confidences lie in 0..1, both ends included. `by` asks who asserts it. `tag_id` is unknown until
-    `catalog.names.resolve` has looked the name up.
+    Confidences lie in 0..1; `*_open` leaves the end itself out. `by` asks who asserts it. `tag_id` is unknown
+    until `catalog.names.resolve` has looked the name up.
     """
 
     name: str
@@ -76,14 +76,17 @@ class TagIs:
     by: Annotating | None = None
     tag_id: int | None = None
     span: Span | None = field(default=None, compare=False)
+    min_open: bool = False
+    max_open: bool = False
 
 
 @dataclass(frozen=True)
 class Between:
     """Images whose value of `key` lies in a range; None is unbounded, `*_open` leaves the end itself out.
 
-    `taken` has naive datetimes (the camera's clock), `added` aware ones or `Ago`; `size` is in bytes, `width`
-    and `height` in pixels, `ratio` is width / height. An image without the value is in no range.
+    `taken` has naive datetimes (the camera's clock), `added` aware ones, both may have `Ago`, which is always
+    included as the low end and left out as the high one; `size` is in bytes, `width` and `height` in pixels,
+    `ratio` is width / height. An image without the value is in no range.
     """
 
     key: RangeKey
@@ -214,7 +217,14 @@ def at(node: Node, now: datetime) -> Node:
     def fix(leaf: Leaf) -> Leaf:
         if not isinstance(leaf, Between):
             return leaf
-        low, high = (b.moment(now) if isinstance(b, Ago) else b for b in (leaf.low, leaf.high))
+        low, high = (_moment(bound, now, leaf.key) for bound in (leaf.low, leaf.high))
         return replace(leaf, low=low, high=high)
 
     return map_leaves(node, fix)
+
+
+def _moment(bound: Bound, now: datetime, key: RangeKey) -> Bound:
+    if not isinstance(bound, Ago):
+        return bound
+    moment = bound.moment(now)
+    return moment.replace(tzinfo=None) if key == "taken" else moment
