@@ -37,6 +37,17 @@ class Worker(BaseModel):
     ] = 0
 
 
+class Search(BaseModel):
+    """What searching may cost."""
+
+    memory_bytes: Annotated[
+        int,
+        Field(
+            ge=0, description="embeddings kept in memory while they fit, in bytes; 0: none, Milvus searches"
+        ),
+    ] = 2**30
+
+
 class Settings(BaseSettings):
     """Sightline's settings; each is an environment variable with the prefix `SIGHTLINE_`."""
 
@@ -76,6 +87,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535, description="port of the web server")] = 8420
     images: ImageLimits = ImageLimits()
     worker: Worker = Worker()
+    search: Search = Search()
 
     @property
     def own_tag_sets(self) -> tuple[str, ...]:

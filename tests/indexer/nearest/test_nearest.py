@@ -14,14 +14,6 @@ PLANS: tuple[PlanName, ...] = ("exact", "stored", "ids", "overfetch", "stream")
 MEMORY = 2**30
 
 weights = st.sampled_from([0.0, 0.3, 1.0, 7.5])
-targets = st.builds(
-    lambda seeds, image, caption, missing, bonus: _target(seeds, image, caption, missing, bonus),
-    seeds=st.tuples(st.integers(0, 50), st.integers(0, 50)),
-    image=weights,
-    caption=weights,
-    missing=st.sampled_from([-0.2, 0.0, 0.1]),
-    bonus=st.dictionaries(st.integers(1, IMAGES), st.sampled_from([0.0, 0.25, 2.0]), max_size=40),
-)
 
 
 def _target(
@@ -35,6 +27,16 @@ def _target(
         ids,
         np.array([bonus[i] for i in ids], np.float32),
     )
+
+
+targets = st.builds(
+    _target,
+    seeds=st.tuples(st.integers(0, 50), st.integers(0, 50)),
+    image=weights,
+    caption=weights,
+    missing=st.sampled_from([-0.2, 0.0, 0.1]),
+    bonus=st.dictionaries(st.integers(1, IMAGES), st.sampled_from([0.0, 0.25, 2.0]), max_size=40),
+)
 
 
 @pytest.fixture(scope="module")
