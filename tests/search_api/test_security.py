@@ -58,7 +58,7 @@ def test_bodies_are_bounded(client: TestClient) -> None:
         assert (answer.status_code, answer.json()["name"]) == (413, "body_too_large")
 
 
-@pytest.mark.parametrize("path", ["/", "/static/main.js", "/v1/openapi.json", "/v1/nothing"])
+@pytest.mark.parametrize("path", ["/", "/static/page/main.js", "/v1/openapi.json", "/v1/nothing"])
 def test_headers_on_every_answer(client: TestClient, path: str) -> None:
     """Pages, scripts, data and refusals alike are protected."""
     headers = client.get(path).headers

@@ -1,7 +1,8 @@
 // How many pictures are still on their way, shown while there are any.
 
-import * as api from "./api.js";
-import { $, count, h } from "./dom.js";
+import * as api from "../page/api.js";
+import { $, h } from "../page/dom.js";
+import { count } from "../page/format.js";
 
 const BUSY_MS = 1500;
 const IDLE_MS = 15000;

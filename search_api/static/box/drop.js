@@ -1,9 +1,10 @@
 // Pictures dropped, pasted or chosen: to search by, or to add.
 
-import { $, toast } from "./dom.js";
-import * as examples from "./examples.js";
-import * as state from "./state.js";
-import { add } from "./uploads.js";
+import { $, writing } from "../page/dom.js";
+import * as state from "../page/state.js";
+import { toast } from "../page/toast.js";
+import { searchBy } from "../query/examples.js";
+import { add } from "../uploads/uploads.js";
 
 let depth = 0;
 
@@ -15,7 +16,7 @@ export function initDrop() {
   addEventListener("paste", onPaste);
   $("by-picture").addEventListener("click", () => $("pick-example").click());
   $("add").addEventListener("click", () => $("pick-uploads").click());
-  $("pick-example").addEventListener("change", (event) => { searchBy(event.target.files[0]); event.target.value = ""; });
+  $("pick-example").addEventListener("change", (event) => { searchBy([...event.target.files]); event.target.value = ""; });
   $("pick-uploads").addEventListener("change", (event) => { add([...event.target.files]); event.target.value = ""; });
 }
 
@@ -23,7 +24,7 @@ const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes(
 
 function show(visible) {
   $("drop").hidden = !visible;
-  if (visible) document.querySelector("dialog[open]")?.close();
+  if (visible && state.get().image) state.set({ image: null });
 }
 
 function aim(target) {
@@ -35,10 +36,9 @@ async function onDrop(event) {
   event.preventDefault();
   depth = 0;
   show(false);
-  const search = $("zone-search").contains(event.target);
   const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   const files = [...event.dataTransfer.files];
-  if (search) searchBy(files[0]);
+  if ($("zone-search").contains(event.target)) searchBy(files);
   else add(entries.some((entry) => entry.isDirectory) ? await within(entries) : files);
 }
 
@@ -62,16 +62,11 @@ async function listing(reader) {
   }
 }
 
-function onPaste(event) {
-  const file = [...(event.clipboardData?.files ?? [])].find((item) => item.type.startsWith("image/"));
-  if (!file) return;
+async function onPaste(event) {
+  const files = [...(event.clipboardData?.files ?? [])].filter((item) => item.type.startsWith("image/"));
+  if (!files.length || (writing(event.target) && event.target !== $("text"))) return;
   event.preventDefault();
-  searchBy(file);
-  toast("Searching by the pasted picture", { label: "Add it instead", run: () => { state.set({ drop: [] }); add([file]); } });
-}
-
-async function searchBy(file) {
-  if (!file) return;
-  const key = await examples.keep(file);
-  state.set({ drop: [key], like: [], image: null });
+  const before = state.get().q;
+  await searchBy(files);
+  toast("Searching by the pasted picture", { label: "Add it to the library instead", run: () => { state.ask(before); add(files); } });
 }

@@ -1,7 +1,5 @@
 // Talking to the server.
 
-import * as examples from "./examples.js";
-
 /** What the server refused, and why. */
 export class Refused extends Error {
   constructor(problem) {
@@ -27,36 +25,27 @@ async function call(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw unreachable();
   }
-  if (response.ok) return response.status === 202 && !response.headers.get("content-type") ? null : response.json();
+  if (response.ok) return response.headers.get("content-type") ? response.json() : null;
   throw new Refused(await response.json().catch(() => ({ status: response.status })));
 }
 
 const json = (method, body) => ({ method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+const address = (path, query) => `${path}?${new URLSearchParams(query)}`;
 
-export async function search(state, { limit = 60, offset = 0, signal } = {}) {
-  const { text, like, all, any, none, min } = state;
-  if (!state.drop.length) {
-    const body = { text, like, tags: { all, any, none, min_confidence: min }, limit, offset };
-    return call("/v1/search", { ...json("POST", body), signal });
-  }
-  const form = new FormData();
-  for (const [name, values] of Object.entries({ tag: all, any, not: none, like })) {
-    for (const value of values) form.append(name, value);
-  }
-  for (const [name, value] of Object.entries({ text, min_confidence: min, limit, offset })) form.append(name, value);
-  for (const key of state.drop) form.append("file", await examples.file(key));
-  return call("/v1/search/image", { method: "POST", body: form, signal });
-}
-
+export const search = (body, signal) => call("/v1/search", { ...json("POST", body), signal });
+export const complete = (prefix, limit, signal) => call(address("/v1/complete", { prefix, limit }), { signal }).then((found) => found.tags);
 export const image = (id, signal) => call(`/v1/images/${id}`, { signal });
-export const tags = (prefix, limit, signal) =>
-  call(`/v1/tags?${new URLSearchParams({ prefix, limit })}`, { signal }).then((found) => found.tags);
+export const heat = (id, name, signal) => call(`/v1/images/${id}/tags/${encodeURIComponent(name)}/heat`, { signal });
 export const stats = () => call("/v1/stats");
 export const job = (id) => call(`/v1/jobs/${id}`);
 export const removeImage = (id) => call(`/v1/images/${id}`, { method: "DELETE" });
-export const stateTag = (id, name, shown) =>
-  call(`/v1/images/${id}/tags/${encodeURIComponent(name)}`, { method: shown ? "PUT" : "DELETE" });
 export const writeCaption = (id, text) => call(`/v1/images/${id}/caption`, json("PUT", { text }));
+
+export function example(file) {
+  const form = new FormData();
+  form.append("file", file, file.name || "picture");
+  return call("/v1/examples", { method: "POST", body: form }).then((made) => made.example);
+}
 
 /** Send files in one request; `onBytes` hears how many bytes of the whole have left. */
 export function upload(files, onBytes) {
@@ -72,3 +61,17 @@ export function upload(files, onBytes) {
     request.send(form);
   });
 }
+
+/** Say of images which tags they show (`add`), do not show (`remove`), or take one's own word back (`clear`). */
+export const edit = (images, change) => call("/v1/edits", json("POST", { images, ...change }));
+export const undo = (id) => call(`/v1/edits/${id}/undo`, { method: "POST" });
+
+export const savedSearches = () => call("/v1/searches").then((found) => found.searches);
+export const saveSearch = (name, query) => call("/v1/searches", json("POST", { name, query }));
+export const forgetSearch = (id) => call(`/v1/searches/${id}`, { method: "DELETE" });
+
+export const collections = () => call("/v1/collections").then((found) => found.collections);
+export const createCollection = (name) => call("/v1/collections", json("POST", { name }));
+export const collect = (id, images) => call(`/v1/collections/${id}/images`, json("POST", { images }));
+
+export const exportAddress = (q, all, format) => address("/v1/export", { q, ...(all ? { all: "true" } : {}), format });

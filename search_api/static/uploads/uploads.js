@@ -1,7 +1,9 @@
 // Adding pictures: sent a few at a time, then followed until they can be found.
 
-import * as api from "./api.js";
-import { $, bytes, count, h, icon } from "./dom.js";
+import * as api from "../page/api.js";
+import { $, h } from "../page/dom.js";
+import { bytes, count } from "../page/format.js";
+import { icon } from "../page/icons.js";
 
 const BATCH_FILES = 20;
 const BATCH_BYTES = 32 * 2 ** 20;

@@ -1,0 +1,36 @@
+// A short remark at the bottom of the window, with something to do about it or without.
+
+import { $, h } from "./dom.js";
+
+const BRIEF_MS = 4000;
+const WITH_ACTION_MS = 12000;
+let hiding;
+
+export function toast(text, action) {
+  const place = $("toast");
+  place.replaceChildren(h("span", {}, text));
+  if (action) place.append(h("button", { type: "button", onclick: () => { hide(); action.run(); } }, action.label));
+  lift(place);
+  clearTimeout(hiding);
+  hiding = setTimeout(waitForPointer, action ? WITH_ACTION_MS : BRIEF_MS);
+}
+
+/** A remark must lie above an open dialog, which makes all outside it inert: it moves into the dialog. */
+function lift(place) {
+  const host = document.querySelector("dialog[open]") ?? document.body;
+  if (place.parentElement !== host) host.append(place);
+  place.hidden = false;
+}
+
+/** Someone reading or about to press keeps it there. */
+function waitForPointer() {
+  const place = $("toast");
+  if (place.matches(":hover, :focus-within")) hiding = setTimeout(waitForPointer, BRIEF_MS);
+  else hide();
+}
+
+function hide() {
+  const place = $("toast");
+  place.hidden = true;
+  if (place.parentElement !== document.body) document.body.append(place);
+}

@@ -1,0 +1,86 @@
+// What is said when there are no pictures to show, and what to do about it.
+
+import * as api from "../page/api.js";
+import { $, h, prose } from "../page/dom.js";
+import { count, number } from "../page/format.js";
+import { icon } from "../page/icons.js";
+import * as state from "../page/state.js";
+import { ranks, remove } from "../query/edit.js";
+import { segments } from "../query/segments.js";
+import { ask, on, points, results } from "./results.js";
+
+export function initNotices() {
+  on("asked", ({ detail }) => { if (!detail.quiet) clear(); });
+  on("answered", () => (results.hits.length ? clear() : nothing(state.get())));
+  on("refused", () => { if (!results.hits.length) failure(results.error); });
+  on("stuck", ({ detail }) => stuck(detail.error));
+}
+
+const clear = () => $("notice").replaceChildren();
+const say = (name, ...content) => $("notice").replaceChildren(h("section", { className: `state ${name}` }, ...content));
+const button = (label, run, plain = false) => h("button", { type: "button", className: plain ? "button plain" : "button", onclick: run }, label);
+
+/** A search that failed. Where the slip is, the box shows. */
+function failure(error) {
+  const again = points(error)
+    ? button("Show all pictures", () => state.ask(""), true)
+    : button("Try again", () => ask({}));
+  say("error", icon("help"), h("h2", {}, error.title ?? "Something went wrong on this page"), h("p", {}, ...prose(error.message)), h("div", { className: "actions" }, again));
+}
+
+/** The next page did not come: what is there stays. */
+function stuck(error) {
+  say("error more", h("p", {}, ...prose(error.message)), h("div", { className: "actions" }, button("Try again", () => { clear(); dispatchEvent(new Event("scroll")); })));
+}
+
+/** A search that found nothing: an empty library, pictures still on their way, nothing that stands out, or a filter too narrow. */
+async function nothing(now) {
+  const { value } = results.hidden;
+  if (value) return nothingStandsOut(value);
+  const stats = await api.stats().catch(() => null);
+  if (state.get() !== now) return undefined;
+  const waiting = stats ? stats.images.pending + stats.images.annotated : 0;
+  if (stats && !stats.images.indexed && waiting) return onTheirWay(waiting);
+  if (stats && !stats.images.indexed) return emptyLibrary(stats.images.failed);
+  return tooNarrow(now.q);
+}
+
+function nothingStandsOut(hidden) {
+  say("none", icon("search"), h("h2", {}, "Nothing stands out"),
+    h("p", {}, `No picture fits this better than the library does on average. ${count(hidden, "picture passes", "pictures pass")} the rest of the question.`),
+    h("div", { className: "actions" }, button("Show the nearest anyway", () => state.set({ all: true }))));
+}
+
+const art = (moving) => h("div", { className: moving ? "art moving" : "art", "aria-hidden": "true" }, h("i"), h("i"), h("i"), h("i"), h("i"));
+
+function emptyLibrary(failed) {
+  say("empty", art(false),
+    h("h2", {}, "No pictures yet"),
+    h("p", {}, "Drop pictures or a folder anywhere on this page. Each is tagged, described and made searchable on this machine."),
+    h("div", { className: "actions" }, button("Add pictures", () => $("pick-uploads").click())),
+    h("p", { className: "hint" }, "Or index a folder where it is: ", h("code", {}, "sightline index ~/Pictures")),
+    failed ? h("p", { className: "hint" }, `${count(failed, "file")} could not be used; `, h("code", {}, "sightline index --retry"), " tries again.") : null);
+}
+
+function onTheirWay(waiting) {
+  say("empty", art(true),
+    h("h2", {}, "Looking at your pictures"),
+    h("p", {}, `${count(waiting, "picture is", "pictures are")} being tagged and described. They appear here by themselves.`));
+}
+
+/** Name each condition with what would be found without it. */
+async function tooNarrow(query) {
+  const pieces = segments(query).filter((piece) => piece.kind === "condition");
+  const place = h("div", { className: "actions" });
+  say("none", icon("search"), h("h2", {}, "No picture passes this"), h("p", {}, pieces.length > 1 ? "Loosen one condition:" : "Loosen it:"), place);
+  const counted = await Promise.all(pieces.map(async (piece) => {
+    const loosened = remove(query, piece);
+    const found = await api.search({ q: loosened, limit: 1 }).catch(() => null);
+    return { piece, loosened, found: found?.total.value ?? 0 };
+  }));
+  const useful = counted.filter(({ found }) => found).sort((a, b) => b.found - a.found);
+  const words = segments(query).filter((piece) => piece.kind !== "condition").map((piece) => piece.text).join(" ");
+  place.replaceChildren(
+    ...useful.map(({ piece, loosened, found }) => button(`Without ${piece.text}: ${number(found)}`, () => state.ask(loosened))),
+    button(ranks(query) ? "Keep only the words" : "Show all pictures", () => state.ask(words), useful.length > 0));
+}

@@ -1,0 +1,80 @@
+// The rail of facets: what the result is made of, each value to be included or excluded by a click.
+
+import { $, h } from "../page/dom.js";
+import { number } from "../page/format.js";
+import { icon } from "../page/icons.js";
+import * as state from "../page/state.js";
+import { segments } from "../query/segments.js";
+import { choose, toggle } from "../query/edit.js";
+import { FACETS, on, results } from "./results.js";
+
+const SAYS = { tag: "Tags", year: "Year taken", format: "Format", source: "Described by", collection: "Collection" };
+const KEY = { tag: "tag", year: "taken", format: "format", source: "source", collection: "collection" };
+const VALUES = { source: { human: "people", model: "a model", file: "the file" } };
+const SHOWN = 12;
+const NARROW = matchMedia("(max-width: 1000px)");
+const whole = new Set();
+
+export function initRail() {
+  on("answered", draw);
+  state.subscribe((now, before) => { if (now.folded !== before.folded) draw(); });
+  $("filters").addEventListener("click", openRail);
+  $("fold-rail").addEventListener("click", () => { state.fold("rail", true); $("filters").focus(); });
+  $("drawer").addEventListener("close", putBack);
+  $("drawer").addEventListener("click", (event) => { if (event.target === $("drawer")) $("drawer").close(); });
+  $("close-drawer").addEventListener("click", () => $("drawer").close());
+  NARROW.addEventListener("change", () => { $("drawer").close(); draw(); });
+  draw();
+}
+
+/** Beside the pictures where there is room, else in a drawer over them. */
+function openRail() {
+  if (!NARROW.matches) {
+    state.fold("rail", false);
+    $("fold-rail").focus();
+    return;
+  }
+  $("drawer").append($("facets"));
+  $("drawer").showModal();
+}
+
+function putBack() {
+  $("rail").append($("facets"));
+  $("filters").focus();
+}
+
+function draw() {
+  const folded = state.isFolded("rail");
+  $("rail").hidden = folded || NARROW.matches;
+  $("filters").hidden = !folded && !NARROW.matches;
+  const conditions = segments(state.get().q).filter((piece) => piece.kind === "condition").length;
+  $("filters").querySelector(".number").textContent = conditions ? String(conditions) : "";
+  $("filters").setAttribute("aria-label", conditions ? `Narrow, ${conditions} now` : "Narrow");
+  const focused = document.activeElement?.closest?.("#facets") && document.activeElement.dataset.focus;
+  $("facets").replaceChildren(...FACETS.map(group).filter(Boolean));
+  if (focused) ($("facets").querySelector(`[data-focus="${CSS.escape(focused)}"]`) ?? $("facets").querySelector("button"))?.focus();
+}
+
+function group(field) {
+  const values = results.facets[field] ?? [];
+  // One value that all have is no choice.
+  if (!values.length || (values.length === 1 && !values[0].selected && values[0].count >= results.total.value && field !== "tag")) return null;
+  const shut = state.isFolded(field);
+  const list = whole.has(field) ? values : values.slice(0, SHOWN);
+  const most = Math.max(...values.map((value) => value.count));
+  return h("section", { className: "facet" },
+    h("h3", {}, h("button", { type: "button", "aria-expanded": String(!shut), "aria-controls": `facet-${field}`, "data-focus": field, onclick: () => state.fold(field, !shut) }, SAYS[field], icon("down"))),
+    h("ul", { id: `facet-${field}`, hidden: shut }, ...list.map((value) => row(field, value, most)), values.length > list.length ? h("li", {}, moreButton(field, values.length - list.length)) : null));
+}
+
+const moreButton = (field, left) => h("button", { type: "button", className: "rest", "data-focus": `${field}-rest`, onclick: () => { whole.add(field); draw(); } }, `${left} more`);
+
+function row(field, { value, count, selected }, most) {
+  const name = VALUES[field]?.[value] ?? value;
+  const change = field === "tag" ? toggle : choose;
+  const pick = (exclude) => state.ask(change(state.get().q, KEY[field], value, exclude));
+  const include = h("button", { type: "button", className: "value", "data-focus": `${field}-${value}`, "aria-pressed": String(selected === "include"), "aria-label": `${name}, ${number(count)} pictures`, title: "Click: only these. Alt-click: without these", onclick: (event) => pick(event.altKey) },
+    icon(selected === "exclude" ? "minus" : selected === "include" ? "check" : "plus"), h("span", { className: "name" }, name), h("span", { className: "count" }, number(count)));
+  const exclude = h("button", { type: "button", className: "without", "data-focus": `${field}-${value}-not`, "aria-pressed": String(selected === "exclude"), "aria-label": `Without ${name}`, title: `Without ${name}`, onclick: () => pick(true) }, icon("minus"));
+  return h("li", { className: selected ?? "", style: { "--share": most ? count / most : 0 }, oncontextmenu: (event) => { event.preventDefault(); pick(true); } }, include, exclude);
+}

@@ -1,0 +1,106 @@
+// What the current question found: asked anew when the question changes, continued by its cursor.
+
+import * as api from "../page/api.js";
+import * as state from "../page/state.js";
+import { remembered } from "../page/history.js";
+
+export const PAGE = 80;
+const MOST_AT_ONCE = 200;
+export const FACETS = ["tag", "year", "format", "source", "collection"];
+const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, terms: [], cursor: null, tookMs: 0, error: null, question: null };
+
+/** The answer so far. `error` is set instead when the question was refused. */
+export const results = { ...EMPTY, busy: false };
+export const events = new EventTarget();
+let running = new AbortController();
+let continuing = null;
+
+/** Whether a refusal points into the text of the question. */
+export const points = (error) => Number.isInteger(error?.problem?.position);
+
+const tell = (name, detail) => events.dispatchEvent(new CustomEvent(name, { detail }));
+export const on = (name, listener) => events.addEventListener(name, listener);
+
+export function initResults() {
+  state.subscribe((now, before) => {
+    if (state.question(now) !== state.question(before)) ask({ wanted: remembered() });
+  });
+  addEventListener("library-changed", () => ask({ quiet: true, wanted: results.hits.length }));
+}
+
+/** Ask the question of the address; `wanted` hits at least, `quiet` if what is shown may stay meanwhile. */
+export async function ask({ quiet = false, wanted = 0 }) {
+  running.abort();
+  const mine = running = new AbortController();
+  continuing = null;
+  const now = state.get();
+  results.busy = true;
+  tell("asked", { quiet });
+  try {
+    const first = await api.search({ ...body(now), facets: FACETS, limit: size(wanted) }, mine.signal);
+    Object.assign(results, { ...EMPTY, ...parts(first), hits: first.hits, facets: first.facets ?? {}, question: state.question(now) });
+    while (results.hits.length < wanted && results.cursor) await next(mine, size(wanted - results.hits.length));
+    results.busy = false;
+    tell("answered", { quiet });
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    results.busy = false;
+    // A slip while one writes leaves the last answer in sight.
+    const kept = points(error) && results.hits.length ? { cursor: null } : EMPTY;
+    Object.assign(results, kept, { error, question: state.question(now) });
+    tell("refused", { quiet });
+  }
+}
+
+const size = (wanted) => Math.min(MOST_AT_ONCE, Math.max(PAGE, wanted));
+const body = ({ q, all }) => ({ q: q.trim(), all });
+const parts = (found) => ({ total: found.total, hidden: found.hidden_below_cutoff, terms: found.terms, cursor: found.next_cursor, tookMs: found.took_ms });
+
+async function next(mine, limit) {
+  const found = await api.search({ ...body(state.get()), cursor: results.cursor, limit }, mine.signal);
+  const seen = new Set(results.hits.map((hit) => hit.id));
+  results.hits = results.hits.concat(found.hits.filter((hit) => !seen.has(hit.id)));
+  results.cursor = found.next_cursor;
+}
+
+/** Fetch the page after the last; calls while one is under way share it. */
+export function more() {
+  if (!results.cursor || results.busy) return Promise.resolve();
+  continuing ??= fetchMore(running).finally(() => { continuing = null; });
+  return continuing;
+}
+
+async function fetchMore(mine) {
+  try {
+    await next(mine, PAGE);
+    tell("grown");
+  } catch (error) {
+    if (error.name !== "AbortError") tell("stuck", { error });
+  }
+}
+
+export const indexOf = (id) => results.hits.findIndex((hit) => hit.id === id);
+
+/** The hit of an image, with its reasons: from what is shown, or asked for by itself. */
+export async function hitOf(id, signal) {
+  const shown = results.hits[indexOf(id)];
+  if (shown) return shown;
+  const { q } = state.get();
+  const found = await api.search({ q: `${q} id:${id}`.trim(), all: true, limit: 1 }, signal);
+  return found.hits[0] ?? null;
+}
+
+/** Put the changed image into its hit, so that the grid and a later look show it as it is now. */
+export function refresh(image) {
+  const hit = results.hits[indexOf(image.id)];
+  if (!hit) return;
+  hit.image = { ...hit.image, caption: image.captions[0]?.text ?? null, tags: image.tags };
+  tell("changed", { id: image.id });
+}
+
+/** Take an image that is gone out of what is shown. */
+export function drop(id) {
+  results.hits = results.hits.filter((hit) => hit.id !== id);
+  results.total = { ...results.total, value: Math.max(0, results.total.value - 1) };
+  tell("grown");
+}
