@@ -4,15 +4,16 @@
 - `keys`: the one table of keys
 - `words`, `parser`: the query box's text -> tree
 - `conditions`, `ranges`, `dates`, `numbers`, `extent`: what stands after a key
-- `printer`: tree -> canonical text
+- `printer`: tree -> canonical text; `chips`: in pieces
 - `json_form`: the tree as JSON, both ways
 - `limits`: how large a query may be
 """
 
+from indexer.query.chips import Chip, chips
 from indexer.query.json_form import filter_json, from_json, to_json
 from indexer.query.keys import KEYS, Key
 from indexer.query.parser import parse
-from indexer.query.printer import leaf_text, to_text
+from indexer.query.printer import leaf_text, pieces, to_text
 from indexer.query.tree import (
     EVERYTHING,
     NOTHING,
@@ -46,6 +47,7 @@ __all__ = [
     "All",
     "Any",
     "Between",
+    "Chip",
     "ExampleTerm",
     "Has",
     "ImageTerm",
@@ -60,6 +62,7 @@ __all__ = [
     "Term",
     "TextTerm",
     "at",
+    "chips",
     "filter_json",
     "from_json",
     "leaf_text",
@@ -67,6 +70,7 @@ __all__ = [
     "map_leaves",
     "normal",
     "parse",
+    "pieces",
     "to_json",
     "to_text",
 ]

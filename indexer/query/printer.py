@@ -32,14 +32,19 @@ _SAFE = re.compile(r"[\w.*?/@+~-]+")
 
 def to_text(query: Query) -> str:
     """The query as one would type it; `parse` gives it back, its filter in normal form."""
+    return " ".join(text for _, text in pieces(query))
+
+
+def pieces(query: Query) -> list[tuple[Term | Node | Order, str]]:
+    """What the query says, one thing after the other: terms, conditions each image must meet, the order."""
     filter_ = normal(query.filter)
-    parts = _terms(query.terms)
-    order = [f"order:{write_order(query.order)}"] if query.order else []
+    said: list[tuple[Term | Node | Order, str]] = list(zip(query.terms, _terms(query.terms), strict=True))
+    order = [(query.order, f"order:{write_order(query.order)}")] if query.order else []
     if isinstance(filter_, All):
-        parts += [_node(part) for part in filter_.parts]
+        said += [(part, _node(part)) for part in filter_.parts]
     else:
-        parts.append(_node(filter_, alone=not parts and not order))
-    return " ".join(parts + order)
+        said.append((filter_, _node(filter_, alone=not said and not order)))
+    return said + order
 
 
 def _terms(terms: tuple[Term, ...]) -> list[str]:
