@@ -84,10 +84,21 @@ def problem_of(error: Exception) -> Problem:
     name = getattr(error, "code", None) or _snake(type(error).__name__)
     extra: dict[str, object] = {}
     if isinstance(error, errors.UnknownTag):
-        extra = {"tag": error.name, "suggestions": list(error.suggestions)}
+        extra = {"tag": error.name, "suggestions": list(error.suggestions), **_place(error)}
+    elif isinstance(error, errors.QuerySyntaxError):
+        extra = {"text": error.text, "suggestions": list(error.suggestions), **_place(error)}
     elif isinstance(error, errors.ServiceUnavailable):
         extra = {"service": error.service}
     return Problem(status, name, title, str(error), extra)
+
+
+def _place(error: errors.UnknownTag | errors.QuerySyntaxError) -> dict[str, object]:
+    """Which characters of the query are meant, where that is known; of a JSON query, in which value."""
+    if error.position is None:
+        return {}
+    place: dict[str, object] = {"position": error.position, "length": error.length}
+    path = getattr(error, "path", "")
+    return {**place, "path": path} if path else place
 
 
 def _snake(name: str) -> str:
