@@ -124,7 +124,7 @@ def _look_up(session: Session, spellings: Sequence[str]) -> dict[str, _Found]:
     other = (
         select(TagName.name, _rank(), TagName.tag_id, Tag.name).join(Tag, Tag.id == TagName.tag_id)
     ).where(TagName.name == wanted)
-    return _first(session.execute(union_all(own, other)).tuples())
+    return _first(session.execute(union_all(own, other)).all())
 
 
 def _look_through(session: Session, keys: Sequence[str]) -> dict[str, _Found]:
@@ -136,7 +136,7 @@ def _look_through(session: Session, keys: Sequence[str]) -> dict[str, _Found]:
         spelt = func.replace(spelt, letter, folded)
     statement = select(spelt, _rank(), TagName.tag_id, Tag.name).join(Tag, Tag.id == TagName.tag_id)
     rows = session.execute(statement.where(spelt == any_(cast(list(keys), ARRAY(Text)))))
-    return _first(rows.tuples())
+    return _first(rows.all())
 
 
 def _rank() -> ColumnElement[int]:
