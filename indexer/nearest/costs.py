@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 _FORGET = 0.95  # each search makes those before it count for so much less
-_TRUST = 0.3  # how many searches the first guess is worth
+_TRUST = 0.1  # how many searches the first guess is worth,
+_HOLD = 0.001  # and stays worth, so that what searches say nothing of keeps its guess
 _SURPRISE = 4.0  # one search moves an estimate as if it had taken at most so many times as long, or as short
 _LEAST = 0.02  # of the first guess: nothing is free
 _PATIENCE = 0.995  # a plan not taken looks so much cheaper each time, and is tried again,
@@ -44,7 +45,6 @@ class LinearCost:
         expected = self.estimate(features)
         took = min(max(took_ms, expected / _SURPRISE, 1e-3), expected * _SURPRISE)
         row = self._guess * np.asarray(features, float) / took
-        pull = _TRUST * (1 - _FORGET)
-        self._moment = _FORGET * self._moment + np.outer(row, row) + pull * np.eye(len(row))
-        self._mean = _FORGET * self._mean + row + pull
+        self._moment = _FORGET * self._moment + np.outer(row, row) + _HOLD * np.eye(len(row))
+        self._mean = _FORGET * self._mean + row + _HOLD
         self._factors = np.maximum(np.linalg.solve(self._moment, self._mean), _LEAST)

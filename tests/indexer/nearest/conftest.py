@@ -59,8 +59,8 @@ class Library:
                 row = {"caption_id": caption_id, "annotator_id": who, "embedding": embedding}
                 session.execute(insert(CaptionEmbedding).values(row))
         if embedded:
-            self.images[image_id] = _row(packed[0])
-        self.captions[image_id] = [_row(value) for value in packed[1:]]
+            self.images[image_id] = stored_row(packed[0])
+        self.captions[image_id] = [stored_row(value) for value in packed[1:]]
         return image_id
 
     def fill_milvus(self) -> None:
@@ -147,7 +147,8 @@ def small(stack: local_stack.Endpoints, engine: Engine) -> Iterator[Library]:
     library.store.close()
 
 
-def _row(packed: bytes) -> np.ndarray:
+def stored_row(packed: bytes) -> np.ndarray:
+    """What an embedding as kept stands for, (DIMENSION,) float32."""
     return unit(np.frombuffer(packed, "<f2")[None])[0]
 
 

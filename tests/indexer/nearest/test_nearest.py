@@ -6,9 +6,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from indexer.errors import QueryError
-from indexer.nearest import Nearest, PlanName, Target
-from tests.indexer.nearest.conftest import IMAGES, Library, direction, ranked, same_page
+import indexer.nearest as nearest_package
+from indexer.embeddings import EmbeddingStore
+from indexer.errors import QueryError, ServiceUnavailable
+from indexer.nearest import Nearest, PlanName, Target, planner
+from indexer.predictors import ModelIdentity
+from tests.indexer.nearest.conftest import DIMENSION, IMAGES, Library, direction, ranked, same_page
 
 PLANS: tuple[PlanName, ...] = ("exact", "stored", "ids", "overfetch", "stream")
 MEMORY = 2**30
@@ -97,3 +100,135 @@ def test_every_plan_agrees_with_scoring_everything(
     else:
         assert found.above is None
         assert found.above_count <= len(above)
+
+
+def test_pages_join_into_the_whole_ranking(filled: Library, nearest: Nearest) -> None:
+    """Page after page, the plan changing in between: every image once, in order, to the last."""
+    target = _target((1, 2), 1.0, 7.5, 0.05, {3: 0.25, 77: 2.0})
+    truth = filled.fused(target)
+    seen: list[int] = []
+    after = None
+    with filled.sessions() as session:
+        for number in range(1000):
+            plan = PLANS[number % len(PLANS)]
+            found = nearest.search(
+                session, target, within=None, library=filled.ids, limit=23, after=after, plan=plan
+            )
+            seen += found.ids.tolist()
+            if len(found.ids) < 23:
+                break
+            after = (float(found.fused[-1]), int(found.ids[-1]))
+    assert seen == [i for i, _ in ranked(truth, filled.ids, None, IMAGES)]
+
+
+def test_twins_are_told_apart_by_id_alone(small: Library) -> None:
+    """Many images of one and the same score: ties break by id, also across pages, by every plan."""
+    nearest = Nearest(small.store, small.embedder_id, MEMORY)
+    nearest.load(small.sessions).join(30)
+    nothing = Target({"image": direction(1)}, {"image": 0.0})
+    ids = list(small.ids)
+    with small.sessions() as session:
+        for plan in ("exact", "stored", "stream"):
+            first = nearest.search(session, nothing, within=None, library=small.ids, limit=10, plan=plan)
+            after = (float(first.fused[-1]), int(first.ids[-1]))
+            second = nearest.search(
+                session, nothing, within=None, library=small.ids, limit=10, after=after, plan=plan
+            )
+            assert [*first.ids, *second.ids] == ids[:20]
+
+
+def test_what_milvus_cannot_return_is_read_elsewhere(
+    filled: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past the bound on one Milvus answer, paging goes on by another plan, and says which was left."""
+    for module in (nearest_package, planner):
+        monkeypatch.setattr(module, "MAX_LIMIT", 64)
+    monkeypatch.setattr(planner, "FIRST_DEPTH", 16)
+    monkeypatch.setattr(planner, "IDS_MOST", 0)
+    for model in ("stored", "stream"):
+        monkeypatch.setitem(planner.GUESSES, model, (1e6, 1.0))
+    bare = Nearest(filled.store, filled.embedder_id, 0)
+    target = _target((3, 4), 1.0, 1.0, 0.0, {})
+    expected = ranked(filled.fused(target), filled.ids, None, IMAGES)
+    with filled.sessions() as session:
+        first = bare.search(session, target, within=None, library=filled.ids, limit=5)
+        deep = bare.search(
+            session, target, within=None, library=filled.ids, limit=20, after=expected[299][::-1]
+        )
+    assert first.plan.name == "overfetch"
+    assert same_page(first, expected[:5])
+    assert deep.plan.name != "overfetch"
+    assert deep.plan.detail["left"] == ["overfetch"]
+    assert same_page(deep, expected[300:320])
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_only_the_librarys_images_come_back(filled: Library, nearest: Nearest, plan: PlanName) -> None:
+    """Memory and Milvus may hold what may no longer be found."""
+    target = _target((5, 6), 1.0, 0.3, 0.0, {})
+    library = BitMap(list(filled.ids)[::3])
+    with filled.sessions() as session:
+        found = nearest.search(session, target, within=None, library=library, limit=50, plan=plan)
+    assert same_page(found, ranked(filled.fused(target), library, None, 50))
+
+
+def test_nothing_passes(filled: Library, nearest: Nearest) -> None:
+    """An empty filter, an empty library and a filter of unknown ids give an empty page."""
+    target = _target((5, 6), 1.0, 0.3, 0.0, {})
+    with filled.sessions() as session:
+        for within, library in ((BitMap(), filled.ids), (None, BitMap()), (BitMap([999_999]), filled.ids)):
+            found = nearest.search(session, target, within=within, library=library, limit=5, floor=0.0)
+            assert (len(found.ids), found.above_count, found.exact) == (0, 0, True)
+
+
+def test_each_channels_cosine_is_reported(filled: Library, nearest: Nearest) -> None:
+    """What each channel said of a hit, and what was assumed where it could say nothing."""
+    target = _target((1, 1), 1.0, 1.0, -0.125, {})
+    with filled.sessions() as session:
+        found = nearest.search(session, target, within=None, library=filled.ids, limit=IMAGES)
+    for image_id, image, caption in zip(found.ids.tolist(), *found.scores.values(), strict=True):
+        rows = filled.captions[image_id]
+        assert caption == pytest.approx(max((r @ direction(1) for r in rows), default=-0.125), abs=1e-5)
+        own = filled.images.get(image_id)
+        assert image == pytest.approx(-0.125 if own is None else own @ direction(1), abs=1e-5)
+
+
+def test_milvus_away_searching_goes_on_from_memory(filled: Library) -> None:
+    """With the embeddings in memory nobody notices, but for the plan's detail."""
+    away = Nearest(_nowhere(), filled.embedder_id, MEMORY)
+    away.load(filled.sessions).join(30)
+    target = _target((1, 2), 1.0, 1.0, 0.0, {})
+    with filled.sessions() as session:
+        found = away.search(session, target, within=None, library=filled.ids, limit=10)
+    assert same_page(found, ranked(filled.fused(target), filled.ids, None, 10))
+    assert (found.plan.name, found.plan.detail["milvus"]) == ("exact", "away")
+
+
+def test_milvus_away_a_few_are_read_from_postgres(filled: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without memory, as many as can be scored in reasonable time; more is an honest refusal."""
+    away = Nearest(_nowhere(), filled.embedder_id, 0)
+    target = _target((1, 2), 1.0, 1.0, 0.0, {})
+    monkeypatch.setattr(nearest_package, "STORED_MOST", 50)
+    few = BitMap(list(filled.ids)[:50])
+    with filled.sessions() as session:
+        for _ in range(2):
+            found = away.search(session, target, within=few, library=filled.ids, limit=10)
+            assert same_page(found, ranked(filled.fused(target), few, None, 10))
+            assert (found.plan.name, found.plan.detail["milvus"]) == ("stored", "away")
+            with pytest.raises(ServiceUnavailable, match="does not answer"):
+                away.search(session, target, within=None, library=filled.ids, limit=10)
+
+
+def test_a_target_whose_parts_do_not_fit_is_refused() -> None:
+    """Before anything is searched, by name."""
+    with pytest.raises(QueryError, match="Weights"):
+        Target({"image": direction(0)}, {"image": -1.0})
+    with pytest.raises(QueryError, match="ascend"):
+        Target({}, {}, {}, np.array([2, 1]), np.ones(2, np.float32))
+    with pytest.raises(QueryError, match="not negative"):
+        Target({}, {}, {}, np.array([1]), np.array([-1.0], np.float32))
+
+
+def _nowhere() -> EmbeddingStore:
+    identity = ModelIdentity("embedder", "test", "0")
+    return EmbeddingStore("unix:/nonexistent/milvus.sock", dimension=DIMENSION, model=identity, timeout_s=2)
