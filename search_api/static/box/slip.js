@@ -4,6 +4,7 @@ import { $, h, prose } from "../page/dom.js";
 import { icon } from "../page/icons.js";
 import * as state from "../page/state.js";
 import { points } from "../results/results.js";
+import { quoted } from "../query/edit.js";
 import { brief, placeInBox, whole } from "../query/tokens.js";
 
 let problem = null;
@@ -36,9 +37,16 @@ const offer = (suggestion) => h("button", { type: "button", className: "button s
 /** Put the suggestion where the slip is. */
 function use(suggestion) {
   const letters = [...problem.text ?? state.get().q];
-  letters.splice(problem.position, problem.length ?? 0, ...suggestion);
+  const wrong = letters.slice(problem.position, problem.position + (problem.length ?? 0)).join("");
+  letters.splice(problem.position, problem.length ?? 0, ...(problem.tag ? renamed(wrong, suggestion) : suggestion));
   state.ask(letters.join(""));
   $("text").focus();
+}
+
+/** A condition on a tag that does not exist, with the name of one that does. */
+function renamed(condition, name) {
+  const [, before, after] = condition.match(/^((?:tag:)?)(?:"[^"]*"|[^",:]*)(.*)$/is);
+  return `${before}${quoted(name)}${after}`;
 }
 
 function select() {

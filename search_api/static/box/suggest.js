@@ -5,7 +5,7 @@ import { $, h } from "../page/dom.js";
 import { count } from "../page/format.js";
 import { icon } from "../page/icons.js";
 import { quoted } from "../query/edit.js";
-import { KEYS } from "../query/grammar.js";
+import { keys } from "../query/keys.js";
 
 const TAGS = 7;
 const KEYS_SHOWN = 3;
@@ -34,7 +34,9 @@ async function look() {
   const { signal } = asking;
   const fragment = fragmentAtCaret();
   if (!fragment) return close();
-  const offered = [...values(fragment), ...keys(fragment)];
+  const language = await keys();
+  const offered = [...valuesOf(language, fragment), ...keysLike(language, fragment)];
+  if (signal.aborted) return undefined;
   try {
     open([...(await tags(fragment, signal)), ...offered]);
   } catch (error) {
@@ -80,15 +82,15 @@ function lastWords({ before, end }) {
   return found;
 }
 
-function keys({ sign, key, written, start, end }) {
+function keysLike(language, { sign, key, written, start, end }) {
   if (key || written.length < 1) return [];
-  return KEYS.filter((one) => one.key.startsWith(written.toLowerCase())).slice(0, KEYS_SHOWN).map((one) => ({
-    drawn: "key", sign, name: `${one.key}:`, note: one.asks, start, end, text: `${sign}${one.key}:`, open: true,
+  return language.filter((one) => one.key.startsWith(written.toLowerCase())).slice(0, KEYS_SHOWN).map((one) => ({
+    drawn: "key", sign, name: `${one.key}:`, note: one.help, start, end, text: `${sign}${one.key}:`, open: true,
   }));
 }
 
-function values({ sign, key, written, start, end }) {
-  const known = KEYS.find((one) => one.key === key)?.values ?? [];
+function valuesOf(language, { sign, key, written, start, end }) {
+  const known = language.find((one) => one.key === key)?.choices ?? [];
   return known.filter((value) => value.startsWith(written.toLowerCase())).map((value) => ({
     drawn: "key", sign, name: `${key}:${value}`, note: "", start, end, text: `${sign}${key}:${value} `,
   }));

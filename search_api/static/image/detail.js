@@ -65,12 +65,12 @@ function open(id) {
   dialog.dataset.id = id;
   if (dialog.open) return;
   openedFrom = document.activeElement;
-  dialog.replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, h("header", {}, h("h2", {}), closer())));
+  dialog.replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, h("header", {}, h("h2", {}, "Picture"), closer())));
   dialog.showModal();
 }
 
 function fail(error) {
-  $("detail").replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, h("header", {}, h("h2", {}), closer()),
+  $("detail").replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, h("header", {}, h("h2", {}, "Picture"), closer()),
     h("section", { className: "state error" }, h("h2", {}, error.title ?? "This picture cannot be shown"), h("p", {}, ...prose(error.message)))));
   $("detail").querySelector(".close").focus();
 }

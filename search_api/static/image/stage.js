@@ -21,7 +21,7 @@ export function stage(image) {
   const alt = image.captions[0]?.text ?? "";
   const layers = [h("img", { src: thumbnail, alt, className: "small" })];
   if (isShown(image)) layers.push(original(image));
-  return h("figure", { className: "frame", style: shape }, ...layers, h("canvas", { className: "heat", "aria-hidden": "true" }), h("figcaption", { className: "legend", hidden: true, role: "status" }));
+  return h("div", { className: "frame", style: shape }, ...layers, h("canvas", { className: "heat", "aria-hidden": "true" }), h("p", { className: "legend", hidden: true, role: "status" }));
 }
 
 function original(image) {

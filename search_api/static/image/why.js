@@ -56,12 +56,11 @@ async function explain(place) {
   }
 }
 
-function told({ plan: chosen, estimates_ms: estimates, stages_ms: stages, background }) {
-  const name = chosen?.name ?? chosen;
+function told({ plan: name, estimates_ms: estimates, stages_ms: stages, background }) {
   return [
     h("p", {}, h("b", {}, name), PLANS[name] ? `: ${PLANS[name]}.` : "."),
     table("Estimated for each way", estimates, name), table("Where the time went", stages, null),
-    background ? h("p", { className: "note" }, ...Object.entries(background).filter(([, one]) => one?.mean !== undefined).map(([channel, one]) => `Usual cosine of ${CHANNELS[channel] ?? channel}: ${one.mean.toFixed(3)} ± ${(one.deviation ?? one.std ?? 0).toFixed(3)}. `)) : null,
+    h("p", { className: "note" }, ...Object.entries(background).map(([channel, { mean, deviation }]) => `Usual cosine of ${CHANNELS[channel] ?? channel}: ${mean.toFixed(3)} ± ${deviation.toFixed(3)}. `)),
   ].filter(Boolean);
 }
 

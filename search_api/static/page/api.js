@@ -33,9 +33,10 @@ const json = (method, body) => ({ method, headers: { "content-type": "applicatio
 const address = (path, query) => `${path}?${new URLSearchParams(query)}`;
 
 export const search = (body, signal) => call("/v1/search", { ...json("POST", body), signal });
-export const complete = (prefix, limit, signal) => call(address("/v1/complete", { prefix, limit }), { signal }).then((found) => found.tags);
+export const complete = (prefix, limit, signal) => call(address("/v1/tags/complete", { prefix, limit }), { signal }).then((found) => found.tags);
 export const image = (id, signal) => call(`/v1/images/${id}`, { signal });
 export const heat = (id, name, signal) => call(`/v1/images/${id}/tags/${encodeURIComponent(name)}/heat`, { signal });
+export const keys = () => call("/v1/query/keys").then((found) => found.keys);
 export const stats = () => call("/v1/stats");
 export const job = (id) => call(`/v1/jobs/${id}`);
 export const removeImage = (id) => call(`/v1/images/${id}`, { method: "DELETE" });

@@ -1,6 +1,6 @@
 // Keyboard shortcuts and the help that lists them, beside the language of the box.
 
-import { EXAMPLES, KEYS } from "../query/grammar.js";
+import { EXAMPLES, keys } from "../query/keys.js";
 import { $, h, writing } from "./dom.js";
 import * as state from "./state.js";
 
@@ -37,7 +37,10 @@ export function initKeys() {
 
 function open() {
   const place = $("help-body");
-  if (!place.firstChild) place.append(shortcuts(), language());
+  if (!place.firstChild) {
+    place.append(shortcuts(), language());
+    keys().then((all) => $("help-conditions").replaceChildren(...all.flatMap(condition)));
+  }
   $("help").showModal();
 }
 
@@ -60,8 +63,10 @@ function toFacets() {
   $("facets").querySelector("button")?.focus();
 }
 
+const condition = ({ help, examples }) => [h("dt", {}, h("code", {}, examples[0])), h("dd", {}, help)];
+
 const shortcuts = () => h("div", { className: "shortcuts" }, ...SHORTCUTS.map(([title, rows]) => h("section", {}, h("h3", {}, title),
-  h("dl", {}, ...rows.flatMap(([keys, what]) => [h("dt", {}, ...keys.map((key) => h("kbd", {}, key))), h("dd", {}, what)])))));
+  h("dl", {}, ...rows.flatMap(([pressed, what]) => [h("dt", {}, ...pressed.map((key) => h("kbd", {}, key))), h("dd", {}, what)])))));
 
 function language() {
   const use = (query) => { $("help").close(); state.ask(query); };
@@ -69,6 +74,6 @@ function language() {
     h("h3", {}, "What the box understands"),
     h("ul", { className: "tries" }, ...EXAMPLES.map(([query, what]) => h("li", {}, h("button", { type: "button", className: "try", onclick: () => use(query) }, h("code", {}, query)), h("span", {}, what)))),
     h("h3", {}, "Conditions"),
-    h("dl", { className: "conditions" }, ...KEYS.flatMap(({ example, asks }) => [h("dt", {}, h("code", {}, example)), h("dd", {}, asks)])),
+    h("dl", { className: "conditions", id: "help-conditions" }),
     h("p", {}, "Put - before a condition to exclude it, or between alternatives, parentheses around groups. The API is described at ", h("a", { href: "/docs" }, "/docs"), "."));
 }

@@ -4,6 +4,7 @@ import { $, h } from "../page/dom.js";
 import { milliseconds, number, total } from "../page/format.js";
 import * as state from "../page/state.js";
 import { order, orderOf, ranks } from "../query/edit.js";
+import { brief } from "../query/tokens.js";
 import { on, results } from "./results.js";
 import * as selection from "./selection.js";
 
@@ -44,6 +45,8 @@ function drawOrder() {
 }
 
 function draw() {
+  const { q } = state.get();
+  document.title = q ? `${brief(q)} · Sightline` : "Sightline";
   $("summary").removeAttribute("aria-busy");
   const nothing = results.error || !results.total.value;
   $("summary").textContent = nothing ? "" : total(results.total, "picture");
