@@ -48,19 +48,23 @@ class Stretch:
 
 def walk(session: Session, stretch: Stretch, limit: int) -> list[Place]:
     """The first `limit` places of a stretch, images in any state among them; read from the index alone."""
-    return [(value, image_id) for value, image_id in session.execute(_ordered(stretch).limit(limit))]
+    return _places(session, _ordered(stretch).limit(limit))
 
 
 def places(session: Session, stretch: Stretch, image_ids: Sequence[int], limit: int) -> list[Place]:
     """The first `limit` places of a stretch that these images hold."""
     wanted = select(func.unnest(cast(list(image_ids), ARRAY(BigInteger))))
-    query = _ordered(stretch).where(Image.id.in_(wanted)).limit(limit)
+    return _places(session, _ordered(stretch).where(Image.id.in_(wanted)).limit(limit))
+
+
+def _places(session: Session, query: Select[Any]) -> list[Place]:
     return [(value, image_id) for value, image_id in session.execute(query)]
 
 
-def _ordered(stretch: Stretch) -> Select[datetime | int | None, int]:
+def _ordered(stretch: Stretch) -> Select[Any]:
     column = _COLUMNS[stretch.key]
-    query = select(column, Image.id).where(column >= stretch.low)
+    query: Select[Any] = select(column, Image.id)
+    query = query.where(column >= stretch.low)
     if stretch.high is not None:
         query = query.where(column < stretch.high)
     if stretch.after is not None:

@@ -49,7 +49,7 @@ def grouped(session: Session, field: Field, among: Among = None) -> Iterator[tup
     A key may come more than once; `source` is human, model or file; `size` is a place in SIZES, from 1. Images in
     any state may be among them. Of a tag: those of whom it is asserted and not rejected. `among`: only these images.
     """
-    for key, ids in _stream(session, _STATEMENTS[field](among)):
+    for key, ids in _stream(session, statement(field, among)):
         if field == "tag":
             yield key, _not_rejected(ids)
         elif field == "source":
@@ -99,10 +99,11 @@ def _unpacked(packed: bytes | None) -> np.ndarray:
     return np.frombuffer(packed or b"", ">i8").astype(np.int64)
 
 
-def _among(query: Select[Any], ids: InstrumentedAttribute[int], among: Among) -> Select[Any]:
+def _among(query: Any, ids: InstrumentedAttribute[int], among: Among) -> Select[Any]:
+    found: Select[Any] = query
     if among is None:
-        return query
-    return query.where(ids == func.any(cast(literal(list(among), ARRAY(BigInteger)), ARRAY(BigInteger))))
+        return found
+    return found.where(ids == func.any(cast(literal(list(among), ARRAY(BigInteger)), ARRAY(BigInteger))))
 
 
 def _by_tag(among: Among) -> Select[Any]:
@@ -158,14 +159,19 @@ _STATEMENTS: dict[Field, Callable[[Among], Select[Any]]] = {
 }
 
 
+def statement(field: Field, among: Among = None) -> Select[Any]:
+    """The rows (key, packed ids) from which `grouped` reads a field."""
+    return _STATEMENTS[field](among)
+
+
 def _stream(session: Session, query: Select[Any]) -> Iterator[tuple[Key, np.ndarray]]:
     """Rows (key, packed ids), one after the other: all of them at once would take gigabytes."""
     # COPY takes no parameters.
-    statement = str(query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
+    written = str(query.compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
     key_type = "text" if isinstance(query.selected_columns[0].type, Text) else "int4"
     driver = session.connection().connection.driver_connection
     assert driver is not None
-    with driver.cursor() as cursor, cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT BINARY)") as copy:
+    with driver.cursor() as cursor, cursor.copy(f"COPY ({written}) TO STDOUT (FORMAT BINARY)") as copy:
         copy.set_types([key_type, "bytea"])
         for key, packed in copy.rows():
             yield key, _unpacked(packed)
