@@ -21,7 +21,10 @@ from indexer.embeddings import EmbeddingStore
 from indexer.errors import ServiceUnavailable, SightlineError
 from indexer.images import Limits
 from indexer.local_stack import Endpoints, endpoints
-from indexer.search import Searcher
+from indexer.nearest import Nearest
+from indexer.postings import Postings
+from indexer.search import Searcher, Semantics
+from indexer.search.background import Background
 from indexer.settings import Settings
 from indexer.storage import Storage
 from indexer.task_queue import TaskQueue
@@ -66,6 +69,7 @@ class Services:
     embedder: Part[predictors.Embedder]
     store: Part[EmbeddingStore]
     pool: DecodePool
+    semantics: Part[Semantics]
     searcher: Part[Searcher]
     reconnecting: threading.Lock = field(default_factory=threading.Lock)
 
@@ -82,7 +86,7 @@ class Services:
     def start(self) -> None:
         """Make every part now. A store that is away is left for later; a wrong setting is raised."""
         self.embedder.get()
-        for part in (self.servers, self.engine, self.searcher):
+        for part in (self.servers, self.engine, self.semantics, self.searcher):
             try:
                 part.get()
             except (ServiceUnavailable, OperationalError) as error:
@@ -106,6 +110,7 @@ class Services:
         """End connections and decoding processes."""
         self.pool.close()
         self.searcher.take()
+        self.semantics.take()
         if (store := self.store.take()) is not None:
             store.close()
         if (engine := self.engine.take()) is not None:
@@ -125,8 +130,12 @@ def open_services(settings: Settings) -> Services:
     embedder = Part(lambda: _load_embedder(settings))
     store = Part(lambda: _open_store(settings, servers.get().milvus_url, engine.get(), embedder.get()))
     storage, pool = Storage(settings.storage), DecodePool(DECODERS, limits)
-    searcher = Part(lambda: _searcher(engine.get(), embedder.get(), store.get(), limits, pool))
-    return Services(settings, limits, storage, servers, queues, engine, embedder, store, pool, searcher)
+    semantics = Part(lambda: _semantics(settings, engine.get(), embedder.get(), store.get()))
+    postings = Postings()
+    searcher = Part(lambda: Searcher(connection.sessions(engine.get()), postings, semantics.get))
+    return Services(
+        settings, limits, storage, servers, queues, engine, embedder, store, pool, semantics, searcher
+    )
 
 
 def _load_embedder(settings: Settings) -> predictors.Embedder:
@@ -157,14 +166,19 @@ def _open_store(
     )
 
 
-def _searcher(
-    engine: Engine, embedder: predictors.Embedder, store: EmbeddingStore, limits: Limits, pool: DecodePool
-) -> Searcher:
-    store.ensure()
-    identity = embedder.identity
-    with connection.sessions(engine).begin() as session:
+def _semantics(
+    settings: Settings, engine: Engine, embedder: predictors.Embedder, store: EmbeddingStore
+) -> Semantics:
+    try:
+        store.ensure()
+    except ServiceUnavailable as error:  # what is in memory can be searched without it
+        logger.warning("searching without Milvus: %s", error)
+    identity, sessions = embedder.identity, connection.sessions(engine)
+    with sessions.begin() as session:
         embedder_id = annotations.annotator_id(session, identity.kind, identity.name, identity.version)
-    return Searcher(store, embedder, embedder_id, limits, pool)
+    nearest = Nearest(store, embedder_id, settings.search.memory_bytes)
+    nearest.load(sessions)
+    return Semantics(embedder, embedder_id, nearest, Background(embedder_id))
 
 
 def reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ ORDER = [
     {"published"},
     {"model_names"},
     {"vocabulary"},
-    {"query", "old_query"},
+    {"query"},
     {"open_set"},
     {"modeling"},
     {"checkpoints"},

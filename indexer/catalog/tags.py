@@ -109,3 +109,13 @@ def list_counts(
         query = query.where(or_(Tag.name.like(f"{escaped}%"), Tag.name.like(f"% {escaped}%")))
     rows = session.execute(query.order_by(images.desc(), Tag.name).limit(limit).offset(offset))
     return [TagCount(*row) for row in rows]
+
+
+def other_names(session: Session, tag_ids: Sequence[int]) -> dict[int, list[str]]:
+    """Aliases and names in other languages, by tag id."""
+    found: dict[int, list[str]] = {}
+    if tag_ids:
+        rows = select(TagName.tag_id, TagName.name).where(TagName.tag_id.in_(tag_ids))
+        for tag_id, name in session.execute(rows):
+            found.setdefault(tag_id, []).append(name)
+    return found

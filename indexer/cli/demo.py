@@ -1,5 +1,6 @@
 """`sightline demo`: the main job on real photographs, from files to answers."""
 
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -8,14 +9,15 @@ import typer
 from rich.console import Console
 
 from indexer import contact_sheet
+from indexer import query as language
 from indexer.catalog import hits, jobs
 from indexer.catalog import tags as tag_catalog
 from indexer.cli.indexing import Run, new_job
 from indexer.cli.searching import open_searcher, print_result
 from indexer.cli.workspace import Workspace, open_workspace, shown_path
 from indexer.errors import NotFound
-from indexer.old_query import Query, TagFilter
-from indexer.search import SearchResult
+from indexer.query import ImageTerm, Query, TagIs
+from indexer.search import Request, SearchResult
 from indexer.storage import Storage
 
 # Photographs that come inside libraries we need anyway; drawings, plots and scanned text are left out.
@@ -66,7 +68,7 @@ def demo(
         "\nTry next:\n"
         "  make serve                                   the page, at http://127.0.0.1:8420/\n"
         "  .venv/bin/sightline index ~/Pictures         your own pictures\n"
-        '  .venv/bin/sightline search "a dog on grass"  by words; --tag, --not, --like for more\n'
+        '  .venv/bin/sightline search "a dog on grass"  by words; docs/query.md for more\n'
         "  .venv/bin/sightline stop                     end the background servers",
         soft_wrap=True,
     )
@@ -114,16 +116,17 @@ def _search(workspace: Workspace, image_ids: list[int], bundled: bool) -> list[t
     searcher = open_searcher(workspace)
     with workspace.sessions() as session:
         common = tag_catalog.list_counts(session, limit=1)[0].name
-        text = "a person smiling at the camera" if bundled else f"a photo of a {common}"
-        queries = {
-            f'sightline search "{text}"': Query(text=text, limit=SHOWN),
-            f'sightline search --tag "{common}"': Query(tags=TagFilter(all=(common,)), limit=SHOWN),
-            f"sightline search --like {image_ids[0]}": Query(like_ids=(image_ids[0],), limit=SHOWN),
-        }
-        results = []
-        for title, query in queries.items():
-            Console().print(f"[bold cyan]{title}[/bold cyan]")
-            result = searcher.search(session, query)
-            print_result(result)
-            results.append((title, result))
+    text = "a person smiling at the camera" if bundled else f"a photo of a {common}"
+    tag = language.to_text(Query(filter=TagIs(common)))
+    asked = {
+        f'sightline search "{text}"': language.parse(text),
+        f"sightline search {shlex.quote(tag)}": language.parse(tag),
+        f"sightline search --like {image_ids[0]}": Query((ImageTerm(image_ids[0]),)),
+    }
+    results = []
+    for title, query in asked.items():
+        Console().print(f"[bold cyan]{title}[/bold cyan]")
+        result = searcher.search(query, Request(limit=SHOWN))
+        print_result(result)
+        results.append((title, result))
     return results

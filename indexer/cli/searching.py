@@ -2,20 +2,27 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
+from indexer import query as language
 from indexer.catalog import tags as tag_catalog
 from indexer.cli.workspace import Workspace, open_workspace, remarks, shown_path
 from indexer.errors import ImageUnreadable
-from indexer.images import Limits
-from indexer.old_query import Query, TagFilter
-from indexer.search import Hit, Searcher, SearchResult, browse
+from indexer.images import Limits, decode
+from indexer.nearest import Nearest
+from indexer.postings import FIELDS, Postings
+from indexer.query import ExampleTerm, ImageTerm, Query, Term
+from indexer.search import Hit, Request, Searcher, SearchResult, Semantics, examples
+from indexer.search.background import Background
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 SHOWN_TAGS = 6
@@ -28,36 +35,47 @@ def add_to(app: typer.Typer) -> None:
 
 
 def search(
-    text: Annotated[str, typer.Argument(help="What the picture shows, in plain words; may be empty.")] = "",
-    tag: Annotated[list[str], typer.Option(help="Must show this tag; repeat for more.")] = [],  # noqa: B006
-    any_: Annotated[list[str], typer.Option("--any", help="Must show one of these tags.")] = [],  # noqa: B006
-    not_: Annotated[list[str], typer.Option("--not", help="Must not show this tag.")] = [],  # noqa: B006
-    min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="How sure the tags asked for must be.")
-    ] = 0.0,
+    query: Annotated[
+        str, typer.Argument(help="Words for meaning, conditions like tag:dog; may be empty.")
+    ] = "",
     like: Annotated[
-        list[str], typer.Option(help="A picture file, or the id of an indexed image, to resemble.")
+        list[str],
+        typer.Option(help="A picture file, or the id of an indexed image, to resemble; repeat for more."),
     ] = [],  # noqa: B006
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many hits.")] = 10,
-    offset: Annotated[int, typer.Option(min=0, help="Skip this many hits.")] = 0,
+    everything: Annotated[bool, typer.Option("--all", help="Also what does not stand out.")] = False,
+    facets: Annotated[
+        bool, typer.Option("--facets", help="Count the answer by tag, year, format and more.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how the answer was found, and how fast.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find images by words, tags and examples, together or alone.
+    """Find images by words, tags, pictures and what is known of them.
 
-    Examples: `sightline search "a dog in the snow" --tag dog --not grass --min-confidence 0.6` ·
-    `sightline search --like photo.jpg` · `sightline search --any beach --any lake`
+    Words say what the picture shows; conditions are exact. Examples:
+
+    sightline search "a dog in the snow"
+
+    sightline search "a dog tag:snow -tag:person dog:>=0.8 taken:2024..2025"
+
+    sightline search "(beach or lake) -source:human order:taken"
+
+    sightline search --like photo.jpg "in winter"
+
+    docs/query.md has the whole language.
     """
-    tag_filter = TagFilter(tuple(tag), tuple(any_), tuple(not_), min_confidence)
-    query = Query(text, _ids(like), _files(like), tag_filter, limit, offset)
+    asked = language.parse(query)
     workspace = open_workspace()
-    with workspace.sessions() as session:
-        # Browsing needs no network, so none is loaded.
-        answer = open_searcher(workspace).search if query.semantic else browse
-        result = answer(session, query)
+    searcher = open_searcher(workspace)
+    terms = (*asked.terms, *(_example(searcher, workspace, text) for text in like))
+    wanted = Request(limit, facets=FIELDS if facets else (), all=everything, explain=explain)
+    result = searcher.search(Query(terms, asked.filter, asked.order), wanted)
     if as_json:
         sys.stdout.write(json.dumps(as_dict(result), default=str) + "\n")
     else:
-        print_result(result, offset)
+        print_result(result)
 
 
 def tags(
@@ -79,45 +97,59 @@ def tags(
     Console().print(table)
 
 
-def _ids(like: list[str]) -> tuple[int, ...]:
-    return tuple(int(text) for text in like if text.isdecimal())
-
-
-def _files(like: list[str]) -> tuple[bytes, ...]:
-    try:
-        return tuple(Path(text).read_bytes() for text in like if not text.isdecimal())
-    except OSError as error:
-        raise ImageUnreadable(f"{error.filename} cannot be read: {error.strerror}.") from error
-
-
 def open_searcher(workspace: Workspace) -> Searcher:
-    """Loads the embedder, which takes a few seconds."""
+    """Answers queries; the embedder, which takes seconds to load, is loaded when a query needs it."""
+    return Searcher(workspace.sessions, Postings(), cache(lambda: open_semantics(workspace)))
+
+
+def open_semantics(workspace: Workspace) -> Semantics:
+    """What ranking by meaning takes. One command asks too little to read every embedding into memory."""
     from indexer import predictors
 
     settings = workspace.settings
     how = predictors.options(settings.device, settings.models_home, settings.precision)
     embedder = predictors.load_embedder(settings.embedder, **how)
-    limits = Limits(**settings.images.model_dump())
-    return Searcher(workspace.store_for(embedder), embedder, workspace.embedder_id(embedder), limits)
+    embedder_id = workspace.embedder_id(embedder)
+    nearest = Nearest(workspace.store_for(embedder), embedder_id, 0)
+    return Semantics(embedder, embedder_id, nearest, Background(embedder_id))
+
+
+def _example(searcher: Searcher, workspace: Workspace, text: str) -> Term:
+    """An image's id, or a picture file as the token of its embedding."""
+    if text.isdecimal():
+        return ImageTerm(int(text))
+    embedder = searcher.semantics().embedder
+    try:
+        data = Path(text).read_bytes()
+    except OSError as error:
+        raise ImageUnreadable(f"{error.filename} cannot be read: {error.strerror}.") from error
+    pixels = decode(data, [embedder.input], Limits(**workspace.settings.images.model_dump())).inputs[0]
+    return ExampleTerm(examples.encode(embedder.embed_images(pixels[None])[0], embedder.identity.version))
 
 
 def as_dict(result: SearchResult) -> dict[str, object]:
     """A result as plain values for JSON."""
     return {
-        "total": result.total,
+        "query": language.to_text(result.query),
+        "total": result.total.value,
+        "total_is_exact": result.total.exact,
+        "hidden_below_cutoff": result.hidden.value,
         "took_ms": round(result.took_ms, 1),
-        "hits": [
-            {
-                "id": hit.image.id,
-                "score": hit.score,
-                "scores": dict(hit.scores),
-                "matched_tags": hit.matched_tags,
-                "caption": caption_of(hit),
-                "tags": [asdict(tag) for tag in hit.image.tags],
-                "sources": [asdict(source) for source in hit.image.sources],
-            }
-            for hit in result.hits
-        ],
+        "hits": [_hit_as_dict(hit) for hit in result.hits],
+        "facets": {name: [asdict(value) for value in values] for name, values in result.facets.items()},
+        "next_cursor": result.next_cursor,
+        "explain": result.explanation and asdict(result.explanation),
+    }
+
+
+def _hit_as_dict(hit: Hit) -> dict[str, object]:
+    return {
+        "id": hit.image.id,
+        "score": hit.score,
+        "why": asdict(hit.why),
+        "caption": caption_of(hit),
+        "tags": [asdict(tag) for tag in hit.image.tags],
+        "sources": [asdict(source) for source in hit.image.sources],
     }
 
 
@@ -131,28 +163,70 @@ def name_of(hit: Hit) -> str:
     return shown_path(hit.image.sources[0].uri) if hit.image.sources else f"image {hit.image.id}"
 
 
-def print_result(result: SearchResult, offset: int = 0) -> None:
-    """A table of hits on standard output, and how many there are in all."""
+def print_result(result: SearchResult) -> None:
+    """A table of hits on standard output, what they have in common, and how many there are in all."""
+    out = Console()
     ranked = any(hit.score is not None for hit in result.hits)
-    table = Table("", *(("score", "image", "caption") if ranked else ()), Column("what", overflow="fold"))
-    for rank, hit in enumerate(result.hits, offset + 1):
-        shown = [
-            f"[bold]{tag.name}[/bold] {tag.confidence:.2f}"
-            if tag.name in hit.matched_tags
-            else f"{tag.name} {tag.confidence:.2f}"
-            for tag in hit.image.tags
-            if not tag.rejected
-        ]
-        parts = [f"{hit.scores[name]:.3f}" for name in ("image", "caption") if ranked]
-        score = [] if hit.score is None else [f"{hit.score:.3f}"]
-        what = f"{caption_of(hit)}\n[dim]{', '.join(shown[:SHOWN_TAGS])}[/dim]\n[dim]{name_of(hit)}[/dim]"
-        table.add_row(str(rank), *score, *parts, what)
+    table = Table("", *(("score",) if ranked else ()), Column("what", overflow="fold"))
+    for rank, hit in enumerate(result.hits, 1):
+        score = [f"{hit.score:.2f}"] if hit.score is not None else []
+        table.add_row(str(rank), *score, "\n".join(_lines(hit)))
     if result.hits:
-        Console().print(table)
+        out.print(table)
+    for name, values in result.facets.items():
+        counts = ", ".join(f"{escape(value.value)} [dim]{value.count}[/dim]" for value in values)
+        out.print(f"[bold]{name}[/bold]  {counts or '[dim]nothing[/dim]'}", soft_wrap=True)
+    for line in _explanation(result):
+        remarks.print(line)
     remarks.print(_summary(result))
 
 
+def _lines(hit: Hit) -> Sequence[str]:
+    asked = {tag.name for tag in hit.why.tags}
+    shown = [
+        f"[bold]{escape(tag.name)}[/bold] {tag.confidence:.2f}"
+        if tag.name in asked
+        else f"{escape(tag.name)} {tag.confidence:.2f}"
+        for tag in sorted(hit.image.tags, key=lambda tag: tag.name not in asked)
+        if not tag.rejected
+    ]
+    parts = ", ".join(f"{name} {part.part:+.2f}" for name, part in hit.why.channels.items())
+    rest = [
+        f"[dim]{', '.join(shown[:SHOWN_TAGS])}[/dim]",
+        f"[dim]{parts}[/dim]",
+        f"[dim]{name_of(hit)}[/dim]",
+    ]
+    return [_marked(hit), *(line for line in rest if line != "[dim][/dim]")]
+
+
+def _marked(hit: Hit) -> str:
+    """The caption with the words asked for in bold."""
+    caption = hit.why.caption
+    if caption is None:
+        return escape(caption_of(hit))
+    text, reached = "", 0
+    for start, end in caption.spans:
+        text += f"{escape(caption.text[reached:start])}[bold]{escape(caption.text[start:end])}[/bold]"
+        reached = end
+    return text + escape(caption.text[reached:])
+
+
+def _explanation(result: SearchResult) -> list[str]:
+    told = result.explanation
+    if told is None:
+        return []
+    stages = ", ".join(f"{name} {ms:.1f} ms" for name, ms in told.stages_ms.items())
+    estimates = ", ".join(f"{name} {ms:.1f} ms" for name, ms in told.estimates_ms.items())
+    lines = [f"plan: [bold]{told.plan}[/bold]" + (f" (expected: {estimates})" if estimates else "")]
+    return [*lines, f"times: {stages}"]
+
+
 def _summary(result: SearchResult) -> str:
-    if not result.total:
-        return "No image passes the filter. Loosen it: fewer tags, or a lower --min-confidence."
-    return f"{len(result.hits)} of {result.total} images that pass the filter, in {result.took_ms:.0f} ms."
+    found, hidden = result.total, result.hidden
+    if not found.value and not hidden.value:
+        return "No image passes the filter. Loosen it: fewer conditions, or a lower confidence."
+    least = "" if found.exact else "at least "
+    told = f"{len(result.hits)} of {least}{found.value} found in {result.took_ms:.0f} ms"
+    if hidden.value:
+        told += f"; {hidden.value} more pass the filter and do not stand out (--all shows them)"
+    return f"{told}."

@@ -40,7 +40,8 @@ def compose(terms: Sequence[Term], vectors: Sequence[Vector]) -> Composition:
     length = float(np.linalg.norm(total))
     if length < SHORTEST * float(np.abs(weighted).sum(axis=1).max()):
         raise QueryError("The examples cancel each other out: nothing is left to look for. Change a weight.")
-    return Composition(tuple(terms), total / length, weighted / length)
+    scale = np.float32(1 / length)
+    return Composition(tuple(terms), total * scale, weighted * scale)
 
 
 def texts(terms: Sequence[Term]) -> list[str]:

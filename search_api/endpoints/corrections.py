@@ -50,16 +50,16 @@ def write_caption(
     if_match: IfMatch = None,
 ) -> schemas.ImageOut:
     """Write a caption of your own; it is shown first and searched at once."""
-    searcher = services.searcher.get()
-    embedding = searcher.embedder.embed_texts([body.text])
+    semantics = services.semantics.get()
+    embedding = semantics.embedder.embed_texts([body.text])
     with services.sessions.begin() as session:
         find_for_change(session, image_id, if_match)
         caption_id = corrections.write_caption(
-            session, image_id, body.text, searcher.embedder_id, embedding[0]
+            session, image_id, body.text, semantics.embedder_id, embedding[0]
         )
         view = find(session, image_id)
     if view.state == "indexed":
-        searcher.store.upsert_captions([caption_id], [image_id], embedding)
+        services.store.get().upsert_captions([caption_id], [image_id], embedding)
     shown = views.image(view)
     response.headers["ETag"] = etag(shown)
     return shown

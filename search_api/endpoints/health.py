@@ -69,7 +69,7 @@ def _redis(services: Services) -> None:
 
 
 def _milvus(services: Services) -> None:
-    if not services.searcher.get().store.healthy():
+    if not services.store.get().healthy():
         raise ServiceUnavailable("milvus", "Milvus does not answer.")
 
 

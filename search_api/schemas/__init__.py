@@ -2,6 +2,7 @@
 
 from search_api.schemas.collections import CollectionIn, CollectionOut, CollectionsOut, MembersChanged
 from search_api.schemas.edits import EditIn, EditItemOut, EditMade, EditOut, EditsOut, EditUndone, Selection
+from search_api.schemas.export import DuplicateGroupOut, DuplicateOut, DuplicatesOut, ExportIn
 from search_api.schemas.health import AliveOut, PartStatus, ReadyOut, StatsOut
 from search_api.schemas.images import (
     CaptionIn,
@@ -17,16 +18,41 @@ from search_api.schemas.images import (
     UploadOut,
 )
 from search_api.schemas.jobs import FailureOut, JobDetail, JobOut, JobsOut
-from search_api.schemas.search import HitOut, SearchIn, SearchOut, TagFilterIn, Total
-from search_api.schemas.tags import TagCountOut, TagsOut
+from search_api.schemas.query import ChipOut, KeyOut, KeysOut, ParseIn, ParseOut
+from search_api.schemas.search import (
+    MAX_TEXT,
+    ChannelOut,
+    ExplainOut,
+    Facet,
+    FacetOut,
+    HitOut,
+    MatchedCaptionOut,
+    MatchedTagOut,
+    MatchedTermOut,
+    PartialHit,
+    SearchIn,
+    SearchOut,
+    Total,
+    WhyOut,
+)
+from search_api.schemas.searches import SavedChange, SavedIn, SavedList, SavedOut
+from search_api.schemas.tags import CompletionOut, CompletionsOut, TagCountOut, TagsOut
 
 __all__ = [
+    "MAX_TEXT",
     "AliveOut",
     "CaptionIn",
     "CaptionOut",
+    "ChannelOut",
+    "ChipOut",
     "CollectionIn",
     "CollectionOut",
     "CollectionsOut",
+    "CompletionOut",
+    "CompletionsOut",
+    "DuplicateGroupOut",
+    "DuplicateOut",
+    "DuplicatesOut",
     "EditIn",
     "EditItemOut",
     "EditMade",
@@ -34,6 +60,10 @@ __all__ = [
     "EditUndone",
     "EditsOut",
     "ExampleOut",
+    "ExplainOut",
+    "ExportIn",
+    "Facet",
+    "FacetOut",
     "FailureOut",
     "HitOut",
     "ImageOut",
@@ -41,10 +71,22 @@ __all__ = [
     "JobDetail",
     "JobOut",
     "JobsOut",
+    "KeyOut",
+    "KeysOut",
+    "MatchedCaptionOut",
+    "MatchedTagOut",
+    "MatchedTermOut",
     "MembersChanged",
+    "ParseIn",
+    "ParseOut",
     "PartStatus",
+    "PartialHit",
     "ReadyOut",
     "Refusal",
+    "SavedChange",
+    "SavedIn",
+    "SavedList",
+    "SavedOut",
     "SearchIn",
     "SearchOut",
     "Selection",
@@ -52,10 +94,10 @@ __all__ = [
     "StatedBy",
     "StatsOut",
     "TagCountOut",
-    "TagFilterIn",
     "TagOut",
     "TagsOut",
     "Total",
     "UploadItem",
     "UploadOut",
+    "WhyOut",
 ]

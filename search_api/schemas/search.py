@@ -1,70 +1,159 @@
 """A search and what it finds."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from indexer import old_query as query
-from search_api.schemas.images import ImageSummary
+from indexer.search import MAX_LIMIT
+from search_api.schemas.images import ImageSummary, StatedBy
 
-Confidence = Annotated[float, Field(ge=0, le=1)]
+Facet = Literal["tag", "year", "format", "source", "collection"]
+MAX_TEXT = 2_000
 
-
-class TagFilterIn(BaseModel):
-    """Which tags an image must show."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    all: list[str] = Field([], description="tags it must show, every one", examples=[["dog", "snow"]])
-    any: list[str] = Field([], description="tags of which it must show at least one", examples=[[]])
-    none: list[str] = Field([], description="tags it must not show", examples=[["grass"]])
-    min_confidence: Confidence = Field(
-        0.0, description="how sure the tags in `all` and `any` must be, 0 to 1", examples=[0.6]
-    )
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="hits a page")]
+Cursor = Annotated[
+    str | None,
+    Field(max_length=4_000, description="`next_cursor` of the page before; leave out for the first"),
+]
 
 
 class SearchIn(BaseModel):
-    """One search. Without text and examples it lists what passes the filter, the newest first."""
+    """One search: `q` in the query language, or the same as a tree. With neither it lists everything."""
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str = Field(
-        "",
-        max_length=query.MAX_TEXT,
-        description="what the picture shows, in words",
-        examples=["a dog in the snow"],
+    q: str | None = Field(
+        None,
+        max_length=MAX_TEXT,
+        description="the query as one types it",
+        examples=["a dog in the snow tag:dog -tag:grass taken:2024..2025"],
     )
-    like: list[int] = Field([], max_length=20, description="ids of indexed images to resemble", examples=[[]])
-    tags: TagFilterIn = TagFilterIn()
-    limit: int = Field(50, ge=1, le=query.MAX_LIMIT, description="hits to return")
-    offset: int = Field(0, ge=0, le=query.MAX_OFFSET, description="hits to skip")
+    text: str | None = Field(None, max_length=MAX_TEXT, description="what the picture shows, in words")
+    terms: list[dict[str, JsonValue]] | None = Field(
+        None,
+        max_length=20,
+        description='texts and pictures with weights: `{"text": "in red", "weight": 0.5}`, `{"image": 17}`, '
+        '`{"example": "e1.…", "weight": -1}`',
+        examples=[None],
+    )
+    filter: JsonValue = Field(
+        None,
+        description='conditions: `{"all": ["dog"], "none": ["grass"], "width": {"gte": 2000}}`, nested at will',
+        examples=[{"all": ["dog", "snow"], "none": ["grass"]}],
+    )
+    order: str | None = Field(
+        None, description="relevance, taken, added, size; with `_asc` the other way", examples=[None]
+    )
+    limit: Limit = 50
+    cursor: Cursor = None
+    facets: list[Facet] = Field([], description="what to count the answer by")
+    fields: list[str] | None = Field(
+        None,
+        max_length=50,
+        description="only these of each hit: `id`, `score`, `image.caption` …",
+        examples=[None],
+    )
+    all: bool = Field(False, description="also what does not stand out from the query's background")
+    explain: bool = Field(False, description="tell the plan and its times")
+
+
+class ChannelOut(BaseModel):
+    """What one channel adds to a score."""
+
+    cosine: float | None = Field(None, description="of the query's and the image's or caption's embedding")
+    standing: float | None = Field(
+        None, description="standard deviations that is above this query's own background"
+    )
+    part: float = Field(description="its part of the score")
+
+
+class MatchedTagOut(BaseModel):
+    """A tag that was asked for, or that the words name, and that the image shows."""
+
+    name: str
+    confidence: float
+    threshold: float | None
+    source: StatedBy
+
+
+class MatchedCaptionOut(BaseModel):
+    """The caption, and where in it words of the query stand."""
+
+    text: str
+    spans: list[tuple[int, int]] = Field(description="start and end, in characters")
+
+
+class MatchedTermOut(BaseModel):
+    """How much of its score a hit owes to one of several terms."""
+
+    term: str = Field(description="the words, `image 17`, or `your picture`")
+    part: float
+
+
+class WhyOut(BaseModel):
+    """Why an image is a hit."""
+
+    tags: list[MatchedTagOut]
+    caption: MatchedCaptionOut | None
+    terms: list[MatchedTermOut]
 
 
 class HitOut(BaseModel):
     """One image found, and why."""
 
     id: int
-    score: float | None = Field(description="weighted sum of `scores`; none when only tags were asked")
-    scores: dict[str, float] = Field(
-        description="cosine of the query with the image's and with its caption's embedding",
-        examples=[{"image": 0.31, "caption": 0.58}],
+    score: float | None = Field(
+        description="sum of the channels' parts; 0 is this query's background. None when nothing was ranked by meaning"
     )
-    matched_tags: list[str] = Field(description="the asked tags it shows")
+    channels: dict[str, ChannelOut] = Field(description="image, caption and tag")
+    why: WhyOut
     image: ImageSummary
 
 
+class PartialHit(BaseModel):
+    """A hit of which only the `fields` asked for are told."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class Total(BaseModel):
-    """How many images pass the filter."""
+    """A number of images: exactly so many (`eq`) or at least (`gte`)."""
 
     value: int
-    relation: Literal["eq"] = "eq"
+    relation: Literal["eq", "gte"] = "eq"
+
+
+class FacetOut(BaseModel):
+    """One value, and how many hits there are with it."""
+
+    value: str
+    count: int
+    selected: Literal["include", "exclude"] | None
+
+
+class ExplainOut(BaseModel):
+    """How the answer was come by."""
+
+    plan: str
+    estimates_ms: dict[str, float]
+    stages_ms: dict[str, float]
+    background: dict[str, dict[str, float]] = Field(
+        description="mean and deviation of the cosines, by channel"
+    )
+    detail: dict[str, Any]
 
 
 class SearchOut(BaseModel):
     """A page of hits, best first."""
 
-    hits: list[HitOut]
+    query: str = Field(description="the query as it was understood, in the query language")
+    filter: JsonValue = Field(description="its conditions as a tree")
+    terms: list[dict[str, JsonValue]]
+    hits: list[HitOut | PartialHit]
     total: Total
-    weights: dict[str, float] = Field(description="each channel's weight in the score; empty without ranking")
-    next_offset: int | None = Field(description="`offset` of the next page; none if this is the last")
+    hidden_below_cutoff: Total = Field(description="pass the filter and do not stand out; `all` shows them")
+    cutoff: float | None = Field(description="the score that tells them apart; none if nothing stands out")
+    facets: dict[str, list[FacetOut]]
+    next_cursor: str | None = Field(description="`cursor` of the next page; none if this is the last")
     took_ms: float = Field(description="time the search took, in milliseconds")
+    explain: ExplainOut | None

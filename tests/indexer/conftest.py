@@ -2,7 +2,8 @@
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from indexer.decoding import DecodePool
 from indexer.embeddings import EmbeddingStore
 from indexer.images import Limits
 from indexer.ingest import read_file
+from indexer.nearest import Nearest
 from indexer.pipeline import Models, Pipeline
+from indexer.postings import Postings
 from indexer.predictors import load_captioner, load_embedder, load_tagger
-from indexer.search import Searcher
+from indexer.search import Searcher, Semantics
+from indexer.search.background import Background
 from indexer.storage import Storage
 
 
@@ -47,12 +51,19 @@ class Library:
 
     sessions: sessionmaker[Session]
     pipeline: Pipeline
+    postings: Postings = field(default_factory=Postings)
 
     @property
     def searcher(self) -> Searcher:
         """Answers queries over this library."""
-        embedder = self.pipeline.models.embedder
-        return Searcher(self.pipeline.store, embedder, self.pipeline.annotators.embedder)
+        return Searcher(self.sessions, self.postings, lambda: self.semantics)
+
+    @cached_property
+    def semantics(self) -> Semantics:
+        """What ranking by meaning takes."""
+        embedder_id = self.pipeline.annotators.embedder
+        nearest = Nearest(self.pipeline.store, embedder_id, 2**28)
+        return Semantics(self.pipeline.models.embedder, embedder_id, nearest, Background(embedder_id))
 
     def register(self, *paths: Path) -> list[int]:
         """Register files as the command line does; their image ids."""

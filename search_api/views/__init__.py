@@ -6,14 +6,14 @@ from urllib.parse import unquote, urlsplit
 
 from indexer.catalog import jobs
 from indexer.catalog.hits import CaptionView, ImageView, SourceView, TagView
-from indexer.search import WEIGHTS, Hit, SearchResult
+from indexer.search.reasons import MatchedTag
 from indexer.tables import ANNOTATED, INDEXED
 from search_api import schemas
 
 KINDS: dict[str, Literal["human", "file"]] = {"person": "human", "file": "file"}
 
 
-def stated_by(view: TagView | CaptionView) -> schemas.StatedBy:
+def stated_by(view: TagView | CaptionView | MatchedTag) -> schemas.StatedBy:
     """Who says it; every network is a `model`."""
     return schemas.StatedBy(kind=KINDS.get(view.kind, "model"), name=view.annotator, version=view.version)
 
@@ -93,29 +93,6 @@ def image(view: ImageView) -> schemas.ImageOut:
             "captions": [caption(item) for item in view.captions],
             "sources": [source(item) for item in view.sources],
         }
-    )
-
-
-def hit(found: Hit) -> schemas.HitOut:
-    """One hit and why it is one."""
-    return schemas.HitOut(
-        id=found.image.id,
-        score=found.score,
-        scores=dict(found.scores),
-        matched_tags=list(found.matched_tags),
-        image=summary(found.image),
-    )
-
-
-def result(found: SearchResult, offset: int, *, ranked: bool) -> schemas.SearchOut:
-    """A page of hits."""
-    end = offset + len(found.hits)
-    return schemas.SearchOut(
-        hits=[hit(item) for item in found.hits],
-        total=schemas.Total(value=found.total),
-        weights=WEIGHTS if ranked else {},
-        next_offset=end if found.hits and end < found.total else None,
-        took_ms=round(found.took_ms, 2),
     )
 
 

@@ -1,0 +1,72 @@
+"""What is asked of a search beside the query, and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from indexer.catalog.hits import ImageView
+from indexer.postings import FacetValue
+from indexer.query import Query
+from indexer.search.reasons import Why
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a query's answer is wanted.
+
+    `limit` hits a page; `cursor` as the page before gave it; `facets` to count; `all`: also what does not stand out;
+    `explain`: tell the plan and its times.
+    """
+
+    limit: int = 50
+    cursor: str | None = None
+    facets: tuple[str, ...] = ()
+    all: bool = False
+    explain: bool = False
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of images; not `exact`: there are at least so many."""
+
+    value: int
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One image found. `score` and `why` say how and for what; no score where nothing was ranked by meaning."""
+
+    image: ImageView
+    why: Why
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How the answer was come by: the plan, its alternatives' estimates (ms), times by stage (ms), the background."""
+
+    plan: str
+    estimates_ms: Mapping[str, float] = field(default_factory=dict)
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+    background: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A page of hits, best first.
+
+    `total` images pass the filter and, with terms, stand out; `hidden` pass the filter and do not. `cutoff` is the
+    score that tells them apart. `next_cursor` is None on the last page.
+    """
+
+    query: Query
+    hits: Sequence[Hit]
+    total: Count
+    hidden: Count
+    took_ms: float
+    facets: Mapping[str, Sequence[FacetValue]] = field(default_factory=dict)
+    cutoff: float | None = None
+    next_cursor: str | None = None
+    explanation: Explanation | None = None
