@@ -275,7 +275,9 @@ class _Parser:
         if self.scan.next == ":" and self.scan.text[self.scan.at + 1 :][:1].strip():
             if tag := self._tag_with_statements(phrase.text, phrase.span[0]):
                 return tag
-            raise self.scan.error('A confidence follows here, as in "traffic light":>=0.8', self.scan.at)
+            start = self.scan.at
+            self.scan.word()
+            raise self.scan.error('A confidence follows here, as in "traffic light":>=0.8', start)
         if (weight := self.scan.weight()) is not None:
             return self._text(phrase, weight)
         return Bare(phrase.text, phrase.span, phrase=True)
@@ -295,8 +297,13 @@ class _Parser:
         self.scan.at = self._place(word, colon)
         if key is not None:
             return self._condition(key, word.start)
-        if tag := self._tag_with_statements(head, word.start):
-            return tag
+        try:
+            if tag := self._tag_with_statements(head, word.start):
+                return tag
+        except QuerySyntaxError:
+            # `widht:>2000` is no confidence, but a slip in a key.
+            if not nearest_keys(head):
+                raise
         raise self._unknown(word, colon)
 
     def _place(self, word: Word, index: int) -> int:
