@@ -18,7 +18,7 @@ from search_api.problems import Problem
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY_BYTES = 2**20
 # These read pictures as they come, each with its own limit; every other body is read here, and bounded.
-STREAMED = frozenset({"/v1/images", "/v1/examples", "/v1/search/image"})
+STREAMED = frozenset({"/v1/images", "/v1/examples"})
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

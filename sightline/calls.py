@@ -157,7 +157,7 @@ def searches() -> Call[list[types.SavedSearch]]:
 
 def save_search(name: str, q: str) -> Call[types.SavedSearch]:
     """Keep a search."""
-    return Call("POST", "/v1/searches", _json, body={"name": name, "q": q})
+    return Call("POST", "/v1/searches", _json, body={"name": name, "query": q})
 
 
 def delete_search(search_id: int) -> Call[None]:

@@ -5,8 +5,8 @@ A newer server may send more; only what is named here is promised.
 
 from typing import Any, Literal, TypedDict
 
-Scalar = str | int | float | bool | None
-Row = dict[str, Scalar]
+# A row of an export: a value for each column, lists for `tags`, `confidences`, `human_tags`, `rejected_tags`.
+Row = dict[str, Any]
 
 
 class Source(TypedDict):
@@ -155,9 +155,10 @@ class SavedSearch(TypedDict):
 
     id: int
     name: str
-    q: str
+    query: str
     created_at: str
-    count: Count | None
+    count: int | None
+    exact: bool
 
 
 class Upload(TypedDict):
@@ -196,6 +197,7 @@ class Duplicates(TypedDict):
     threshold: float
     compared: int
     groups: list[DuplicateGroup]
+    more: int
 
 
 class Parsed(TypedDict):

@@ -9,9 +9,11 @@ from indexer.cli import (
     captioning,
     catalogue,
     demo,
+    exporting,
     indexing,
     models,
     quality,
+    saved,
     searching,
     serving,
     vocabularies,
@@ -31,7 +33,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (indexing, searching, serving, catalogue, captioning, models, vocabularies, quality, demo):
+for module in (
+    indexing,
+    searching,
+    exporting,
+    saved,
+    serving,
+    catalogue,
+    captioning,
+    models,
+    vocabularies,
+    quality,
+    demo,
+):
     module.add_to(app)
 
 

@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from indexer.catalog import stored_embeddings
+from indexer.catalog.hits import ImageView
+from indexer.query import Query
+from indexer.search.pages import all_hits
+from indexer.search.searcher import Searcher
+
 DEFAULT_THRESHOLD = 0.95
 MAX_IMAGES = 20_000
 _BLOCK = 512  # rows compared with all others at once: at 20,000 images that is 40 MB
@@ -23,6 +29,57 @@ class Group:
 
     ids: tuple[int, ...]
     similarity: float
+
+
+@dataclass(frozen=True)
+class Twins:
+    """A group with its images, the largest first, and each one's cosine to that first one."""
+
+    images: tuple[ImageView, ...]
+    cosines: tuple[float, ...]
+    similarity: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """Groups within an answer, the most alike first; `compared` images were compared with each other."""
+
+    compared: int
+    groups: tuple[Twins, ...]
+
+
+def find(searcher: Searcher, query: Query, threshold: float = DEFAULT_THRESHOLD) -> Found:
+    """Near-duplicates among what a query finds; see `groups`.
+
+    Raises:
+        QueryError: the query finds more than 20,000 images; and as `Searcher.search`.
+    """
+    views = {hit.image.id: hit.image for hit in all_hits(searcher, query, MAX_IMAGES, "compared")}
+    ids, embeddings = _stored(searcher, list(views))
+    rows = {int(image_id): row for row, image_id in enumerate(ids)}
+    found = []
+    for group in groups(ids, embeddings, threshold):
+        members = sorted((views[i] for i in group.ids), key=_largest_first)
+        cosines = embeddings[[rows[view.id] for view in members]] @ embeddings[rows[members[0].id]]
+        kept = np.clip(cosines, -1.0, 1.0)
+        found.append(Twins(tuple(members), tuple(kept.tolist()), group.similarity))
+    return Found(len(ids), tuple(found))
+
+
+def _stored(searcher: Searcher, image_ids: list[int]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Those of the images that have an embedding, and the embeddings (N, D)."""
+    semantics = searcher.semantics()
+    dimension = semantics.embedder.dimension
+    with searcher.sessions() as session:
+        read = stored_embeddings.pages(session, "image", semantics.embedder_id, dimension, image_ids)
+        pages = list(read)
+    ids = np.concatenate([np.zeros(0, np.int64), *(page.ids for page in pages)])
+    return ids, np.concatenate([np.zeros((0, dimension), np.float32), *(page.rows for page in pages)])
+
+
+def _largest_first(image: ImageView) -> tuple[int, int, int]:
+    """By pixels, then bytes, then age: the one to keep comes first."""
+    return -(image.width or 0) * (image.height or 0), -image.bytes, image.id
 
 
 def groups(ids: NDArray[np.int64], embeddings: NDArray[np.float32], threshold: float) -> list[Group]:

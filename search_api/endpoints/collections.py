@@ -10,6 +10,7 @@ from indexer.catalog import collections
 from search_api import schemas
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.problems import answers
+from search_api.selection import chosen_ids
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
 CollectionId = Annotated[int, Path(ge=1, lt=2**31)]
@@ -59,7 +60,7 @@ def add(
     collection_id: CollectionId, body: schemas.Selection, services: ServicesDep
 ) -> schemas.MembersChanged:
     """Put images into a collection; those in it already, and ids that name nothing, change nothing."""
-    image_ids = list(dict.fromkeys(body.images))
+    image_ids = chosen_ids(services, body)
     with services.sessions.begin() as session:
         changed = collections.add(session, collection_id, image_ids)
         return schemas.MembersChanged(collection=_shown(session, collection_id), changed=changed)
@@ -70,7 +71,7 @@ def take_out(
     collection_id: CollectionId, body: schemas.Selection, services: ServicesDep
 ) -> schemas.MembersChanged:
     """Take images out of a collection; they stay in the library."""
-    image_ids = list(dict.fromkeys(body.images))
+    image_ids = chosen_ids(services, body)
     with services.sessions.begin() as session:
         changed = collections.take_out(session, collection_id, image_ids)
         return schemas.MembersChanged(collection=_shown(session, collection_id), changed=changed)

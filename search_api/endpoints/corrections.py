@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/images/{image_id}", tags=["corrections"])
 TagName = Annotated[str, Path(min_length=1, max_length=100, description="the tag, or an alias of it")]
 
 
-@router.put("/tags/{name}", responses=answers(404, 412, 422, 503))
+@router.put("/tags/{name:path}", responses=answers(404, 412, 422, 503))
 def assert_tag(
     image_id: int, name: TagName, session: SessionDep, response: Response, if_match: IfMatch = None
 ) -> schemas.ImageOut:
@@ -25,20 +25,21 @@ def assert_tag(
     return _say(session, image_id, Wish(add=[name]), response, if_match)
 
 
-@router.delete("/tags/{name}", responses=answers(404, 412, 422, 503))
-def reject_tag(
-    image_id: int, name: TagName, session: SessionDep, response: Response, if_match: IfMatch = None
-) -> schemas.ImageOut:
-    """Say that the image does not show a tag: whatever models say, it is not found by it any more."""
-    return _say(session, image_id, Wish(reject=[name]), response, if_match)
-
-
-@router.delete("/tags/{name}/statement", responses=answers(404, 412, 422, 503))
+# Before the next: a tag's name may have slashes in it.
+@router.delete("/tags/{name:path}/statement", responses=answers(404, 412, 422, 503))
 def take_back(
     image_id: int, name: TagName, session: SessionDep, response: Response, if_match: IfMatch = None
 ) -> schemas.ImageOut:
     """Take back your own word on a tag, assertion or rejection: what models and the file say counts again."""
     return _say(session, image_id, Wish(clear=[name]), response, if_match)
+
+
+@router.delete("/tags/{name:path}", responses=answers(404, 412, 422, 503))
+def reject_tag(
+    image_id: int, name: TagName, session: SessionDep, response: Response, if_match: IfMatch = None
+) -> schemas.ImageOut:
+    """Say that the image does not show a tag: whatever models say, it is not found by it any more."""
+    return _say(session, image_id, Wish(reject=[name]), response, if_match)
 
 
 @router.put("/caption", responses=answers(404, 412, 422, 503))

@@ -11,6 +11,7 @@ from indexer.catalog.edits import EditView, Made
 from search_api import schemas
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.problems import answers
+from search_api.selection import chosen_ids
 
 router = APIRouter(prefix="/v1/edits", tags=["corrections"])
 EditId = Annotated[int, Path(ge=1, lt=2**63)]
@@ -22,7 +23,7 @@ def make(body: schemas.EditIn, services: ServicesDep) -> schemas.EditMade:
 
     Your own word is written beside what models say; `POST /v1/edits/{id}/undo` takes it back.
     """
-    image_ids = list(dict.fromkeys(body.images))
+    image_ids = chosen_ids(services, body)
     wish = edits.Wish(add=body.add, remove=body.remove, clear=body.clear)
     with services.sessions.begin() as session:
         made = edits.make(session, image_ids, wish)

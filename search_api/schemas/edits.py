@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 MAX_IMAGES = 10_000
 MAX_TAGS = 100
+MAX_QUERY = 20_000
 
 TagName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 TagNames = Annotated[list[TagName], Field(max_length=MAX_TAGS)]
@@ -14,13 +15,25 @@ ImageId = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class Selection(BaseModel):
-    """Which images are meant."""
+    """Which images are meant: these, or all that a query finds."""
 
     model_config = ConfigDict(extra="forbid")
 
-    images: list[ImageId] = Field(
-        min_length=1, max_length=MAX_IMAGES, description="ids of images", examples=[[17, 18]]
+    images: list[ImageId] | None = Field(
+        None, min_length=1, max_length=MAX_IMAGES, description="ids of images", examples=[[17, 18]]
     )
+    q: str | None = Field(
+        None,
+        max_length=MAX_QUERY,
+        description=f"a query; everything it finds is meant, at most {MAX_IMAGES:,} images",
+        examples=[None],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Selection":
+        if (self.images is None) == (self.q is None):
+            raise ValueError("give either `images` or `q`")
+        return self
 
 
 class EditIn(Selection):

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+import sightline
 from indexer.cli.demo import bundled_photographs
 from indexer.settings import Settings
 from search_api.app import create_app
 from tests.conftest import caretaker
+from tests.search_api.live import served
 from workers.runtime import Runtime, build
 
 NAMES = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg", "motorcycle_left.png", "china.jpg")
@@ -62,3 +64,17 @@ def library(client: TestClient, worker: Runtime, photographs: dict[str, bytes]) 
     ids = {item["name"]: item["image_id"] for item in taken["items"]}
     worker.pipeline.index(sorted(ids.values()), taken["job_id"])
     return ids
+
+
+@pytest.fixture(scope="session")
+def address(library: dict[str, int], web_settings: Settings) -> Iterator[str]:
+    """Where a server over the same library answers, for what speaks HTTP itself."""
+    with served(web_settings) as found:
+        yield found
+
+
+@pytest.fixture
+def api(address: str) -> Iterator[sightline.Client]:
+    """The Python client of that server."""
+    with sightline.Client(address) as api:
+        yield api

@@ -21,6 +21,18 @@ def test_from_the_first_image_to_the_last(client: TestClient, library: Library) 
     assert client.get(address).status_code == 404
 
 
+def test_filled_by_a_query_and_searched(client: TestClient, library: Library) -> None:
+    """Everything a query finds goes in; the collection's name in a query finds it again."""
+    address = client.post("/v1/collections", json={"name": "Everything here"}).headers["location"]
+    assert client.post(f"{address}/images", json={"q": "has:caption"}).json()["changed"] == len(library)
+    q = 'collection:"Everything here" format:png'
+    pngs = {library[name] for name in library if name.endswith(".png")}
+    assert {hit["id"] for hit in client.post("/v1/search", json={"q": q}).json()["hits"]} == pngs
+    assert client.post(f"{address}/images/remove", json={"q": q}).json()["changed"] == len(pngs)
+    assert client.post("/v1/search", json={"q": q}).json()["hits"] == []
+    client.delete(address)
+
+
 def test_names_and_ids_that_cannot_be(client: TestClient, library: Library) -> None:
     """A name twice is 409, none 422, and what is not there 404."""
     address = client.post("/v1/collections", json={"name": "twice"}).headers["location"]

@@ -32,6 +32,24 @@ def test_edit_and_undo(client: TestClient, library: Library) -> None:
     assert client.post(f"/v1/edits/{made['edit']['id']}/undo").json()["restored"] == 0
 
 
+def test_edit_of_an_answer(client: TestClient, library: Library) -> None:
+    """Everything a query finds is edited, and nothing else; more than can be is refused."""
+    q = f"id:{library['coffee.png']},{library['china.jpg']}"
+    made = client.post("/v1/edits", json={"q": q, "add": ["chosen"]}).json()
+    assert {item["image_id"] for item in made["items"]} == {library["coffee.png"], library["china.jpg"]}
+    found = client.post("/v1/search", json={"q": "tag:chosen"}).json()
+    assert {hit["id"] for hit in found["hits"]} == {item["image_id"] for item in made["items"]}
+    client.post(f"/v1/edits/{made['edit']['id']}/undo")
+    assert client.post("/v1/search", json={"q": "tag:chosen"}).json()["total"]["value"] == 0
+
+
+def test_either_ids_or_a_query(client: TestClient, library: Library) -> None:
+    """Both and neither are refused."""
+    for body in ({"images": [1], "q": "", "add": ["x"]}, {"add": ["x"]}):
+        answer = client.post("/v1/edits", json=body)
+        assert (answer.status_code, "either `images` or `q`" in answer.json()["detail"]) == (422, True)
+
+
 def test_single_statements_are_edits_too(client: TestClient, library: Library) -> None:
     """What was said of one image is listed with the others and can be taken back like them."""
     image_id = library["china.jpg"]

@@ -1,0 +1,57 @@
+"""A whole answer as a file."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from indexer import query
+from indexer.search import export
+from indexer.search.pages import pages
+from search_api import schemas
+from search_api.dependencies import ServicesDep
+from search_api.problems import answers
+from search_api.schemas.export import ExportFormat
+from search_api.schemas.query import MAX_QUERY
+from search_api.services import Services
+
+router = APIRouter(prefix="/v1/export", tags=["search"])
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "a row for each hit, in the order of the search, sent as it is found",
+        "content": {kind: {"schema": {"type": "string"}} for kind in export.MEDIA_TYPES.values()},
+    }
+}
+
+
+@router.get("", response_class=StreamingResponse, responses=answers(404, 422, 503) | FILE)
+def by_address(
+    services: ServicesDep,
+    q: Annotated[str, Query(max_length=MAX_QUERY, description="a query; empty: the whole library")] = "",
+    format_: Annotated[ExportFormat, Query(alias="format")] = "csv",
+    columns: Annotated[str, Query(max_length=1_000, description="comma between; none: all")] = "",
+    all_: Annotated[bool, Query(alias="all", description="also what does not stand out")] = False,
+) -> StreamingResponse:
+    """Everything a query finds, however much, as CSV, JSON Lines or Parquet."""
+    names = [name.strip() for name in columns.split(",") if name.strip()]
+    return _file(services, q, format_, names, everything=all_)
+
+
+@router.post("", response_class=StreamingResponse, responses=answers(404, 422, 503) | FILE)
+def by_request(body: schemas.ExportIn, services: ServicesDep) -> StreamingResponse:
+    """The same by a JSON request."""
+    return _file(services, body.q, body.format, body.columns, everything=body.all)
+
+
+def _file(
+    services: Services, q: str, format_: ExportFormat, columns: Sequence[str], *, everything: bool
+) -> StreamingResponse:
+    found = pages(services.searcher.get(), query.parse(q), everything=everything)
+    # What is wrong with the query shows at its first page, while the answer can still say so.
+    first = next(found)
+    hits = (hit for page in chain([first], found) for hit in page.hits)
+    pieces: Iterator[bytes] = export.written(hits, format_, columns)
+    name = {"Content-Disposition": f'attachment; filename="sightline.{format_}"'}
+    return StreamingResponse(pieces, media_type=export.MEDIA_TYPES[format_], headers=name)

@@ -1,0 +1,52 @@
+"""Exports over HTTP."""
+
+import csv
+import io
+import json
+
+import pyarrow.parquet as pq
+from fastapi.testclient import TestClient
+
+Library = dict[str, int]
+
+
+def _found(client: TestClient, q: str) -> list[int]:
+    return [hit["id"] for hit in client.post("/v1/search", json={"q": q}).json()["hits"]]
+
+
+def test_all_formats_hold_the_answer(client: TestClient, library: Library) -> None:
+    """The same images in the order of the search, in each format, by address and by request."""
+    for q in ("", "a cat", "has:caption order:size"):
+        wanted = _found(client, q)
+        table = client.get("/v1/export", params={"q": q}).text
+        assert [int(row["id"]) for row in csv.DictReader(io.StringIO(table, newline=""))] == wanted
+        lines = client.post("/v1/export", json={"q": q, "format": "jsonl"}).text.splitlines()
+        assert [json.loads(line)["id"] for line in lines] == wanted
+        parquet = client.get("/v1/export", params={"q": q, "format": "parquet"}).content
+        assert pq.read_table(io.BytesIO(parquet))["id"].to_pylist() == wanted
+
+
+def test_what_comes_is_a_file(client: TestClient, library: Library) -> None:
+    """With a name to keep it under and its media type; columns as chosen."""
+    answer = client.get("/v1/export", params={"columns": "id, caption", "format": "csv"})
+    assert answer.headers["content-disposition"] == 'attachment; filename="sightline.csv"'
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.text.splitlines()[0] == "id,caption"
+
+
+def test_hidden_hits_are_exported_when_asked(client: TestClient, library: Library) -> None:
+    """What does not stand out is left out, and comes with `all`."""
+    lines = client.post("/v1/export", json={"q": "a cat", "format": "jsonl", "all": True}).text.splitlines()
+    assert {json.loads(line)["id"] for line in lines} == set(library.values())
+
+
+def test_refusals_come_before_the_file(client: TestClient, library: Library) -> None:
+    """A slip, an unknown tag and an unknown column are problems, not broken files."""
+    for body, name in (
+        ({"q": "widht:3"}, "query_syntax_error"),
+        ({"q": "tag:nosuchtagatall"}, "unknown_tag"),
+        ({"columns": ["colour"]}, "query_error"),
+        ({"format": "xlsx"}, "malformed_request"),
+    ):
+        answer = client.post("/v1/export", json=body)
+        assert (answer.status_code, answer.json()["name"]) == (422, name)
