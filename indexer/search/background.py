@@ -86,10 +86,10 @@ class Sample:
         """Each channel's (S,) cosines with its unit vector, of several captions the best; NaN where there is none."""
         found = {}
         if "image" in vectors:
-            found["image"] = self.images @ vectors["image"]
+            found["image"] = _products(self.images, vectors["image"])
         if "caption" in vectors:
             best = np.full(len(self.ids), -np.inf, np.float32)
-            np.maximum.at(best, self.owners, self.captions @ vectors["caption"])
+            np.maximum.at(best, self.owners, _products(self.captions, vectors["caption"]))
             found["caption"] = np.where(np.isinf(best), np.nan, best)
         return found
 
@@ -205,6 +205,12 @@ def read_sample(session: Session, ids: np.ndarray, embedder_id: int) -> Sample:
         _unpacked([packed for _, packed in captions]),
         np.array([row for row, _ in captions], np.int64),
     )
+
+
+def _products(rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """(n,) inner products; none have no width to compare."""
+    products: np.ndarray = rows @ vector if len(rows) else np.zeros(0, np.float32)
+    return products
 
 
 def _unpacked(packed: list[bytes]) -> np.ndarray:
