@@ -6,7 +6,6 @@ A filter is an object; an image must meet all its members. `all`, `any` and `non
 of tags; every other member is a key of the query box with its value, or a list of values any of which will do.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar, cast
@@ -63,15 +62,16 @@ def from_json(data: object) -> Query:
         QuerySyntaxError: its `path` says where ("filter/any/0/width").
     """
     body = _object(data, "", _MEMBERS)
-    text = body.get("text") or ""
+    text, listed, filter_, order = (body.get(name) for name in _MEMBERS)
+    text = "" if text is None else text
     if not isinstance(text, str):
         raise _error("The text is a string", "text", text)
     check_characters(text, "text")
     terms = [TextTerm(text)] if text.strip() else []
-    listed = _list(body.get("terms") or [], "terms")
-    read: list[Term] = [*terms, *(_term(item, f"terms/{n}") for n, item in enumerate(listed))]
-    filter_ = _node(body.get("filter") or {}, "filter", 0)
-    query = Query(tuple(read), normal(filter_), _order(body.get("order")))
+    given = _list([] if listed is None else listed, "terms")
+    read: list[Term] = [*terms, *(_term(item, f"terms/{n}") for n, item in enumerate(given))]
+    node = EVERYTHING if filter_ is None else _node(filter_, "filter", 0)
+    query = Query(tuple(read), normal(node), _order(order))
     check_size(query, to_text(query), "query")
     return query
 
@@ -105,16 +105,16 @@ def _string(value: object, path: str) -> str:
     if isinstance(value, str):
         check_characters(value, path)
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _error("This must be a string or a number", path)
-    if abs(value) > 10**18:
+    if not abs(value) <= 10**18:
         raise _error("This number is too large", path)
     return write_number(value) if isinstance(value, float) else str(value)
 
 
 def _number(value: object, path: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e300:
-        raise _error("This must be a number", path, value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 10**18:
+        raise _error("This must be a number, and not an enormous one", path, value)
     return float(value)
 
 
@@ -135,7 +135,8 @@ def _term(item: object, path: str) -> Term:
         return TextTerm(written, weight)
     [read] = _read(lambda: read_like([Piece(written)], weight), f"{path}/{kinds[0]}", written)
     if isinstance(read, ImageTerm) != (kinds[0] == "image"):
-        raise _error("An image is an id, an example an uploaded picture's token", path, written)
+        message = "An image is an id, an example an uploaded picture's token"
+        raise _error(message, f"{path}/{kinds[0]}", written)
     return read
 
 

@@ -30,7 +30,7 @@ _scraps = st.sampled_from(
 )
 _soup = st.lists(_scraps | st.text(max_size=6), max_size=12).map
 _text = st.one_of(_soup(" ".join), _soup("".join), st.text())
-_scalars = st.none() | st.booleans() | st.integers() | st.floats() | _text
+_scalars = st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | _text
 _members = st.sampled_from([
     *(key.name for key in KEYS), "all", "any", "none", "text", "terms", "filter", "order", "image", "example",
     "weight", "name", "min_confidence", "max_confidence", "confidence", "by", "gte", "gt", "lte", "lt",
