@@ -62,9 +62,8 @@ def _places(session: Session, query: Select[Any]) -> list[Place]:
 
 
 def _ordered(stretch: Stretch) -> Select[Any]:
-    column = _COLUMNS[stretch.key]
-    query: Select[Any] = select(column, Image.id)
-    query = query.where(column >= stretch.low)
+    column: Any = _COLUMNS[stretch.key]
+    query = select(column, Image.id).where(column >= stretch.low)
     if stretch.high is not None:
         query = query.where(column < stretch.high)
     if stretch.after is not None:

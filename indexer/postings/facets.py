@@ -120,7 +120,7 @@ def commonest(
     best: list[int] = []  # a heap of the `limit` largest
     least = 1
     for images, key, ids in family.by_size:
-        if images < least or limit < 1:
+        if images < least or limit < 1 or not among:
             break
         shared = ids.intersection_cardinality(among)
         if shared >= least and key not in without:
