@@ -4,10 +4,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import searches, stages
+from benchmarks import search, stages
 from indexer import local_stack
 
-SIZES = (1_000, 10_000, 100_000)
+SIZES = (10_000, 100_000)
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
         try:
             if not options.skip_stages:
                 stages.run(photographs, options.photos)
-            searches.run(made_up, options.sizes)
+            search.run(made_up, options.sizes)
         finally:
             for home in (photographs, made_up):
                 local_stack.stop(home)

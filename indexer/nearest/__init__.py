@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.embeddings import MAX_LIMIT, EmbeddingStore
 from indexer.embeddings import Channel as Collection
+from indexer.embeddings import EmbeddingStore
 from indexer.errors import QueryError, ServiceUnavailable
 from indexer.nearest import exact, ranking, threshold
 from indexer.nearest.exact import Answer, Question
 from indexer.nearest.matrix import EmbeddingMatrix, as_array
 from indexer.nearest.memory import HeldEmbeddings
-from indexer.nearest.planner import Offer, Planner, Situation, deeper
+from indexer.nearest.planner import Offer, Planner, Situation, deeper, first_depth
 from indexer.nearest.ranking import Scores
 from indexer.nearest.stored import StoredEmbeddings
 from indexer.nearest.target import CHANNELS, Channel, Found, Key, Plan, PlanName, Target
@@ -188,10 +188,11 @@ class Nearest:
         return self._overfetch(search)
 
     def _ids(self, search: _Search) -> Answer | None:
-        among = as_array(search.question.allowed)
-        depth = min(len(among), MAX_LIMIT) + 1  # one more than there are: the list is known to have ended
-        read = self._reader(search.question.target, among)
-        answer, _ = threshold.search(search.question, read, search.scorer, min(depth, MAX_LIMIT), deeper)
+        question = search.question
+        read = self._reader(question.target, as_array(question.allowed))
+        answer, search.detail["depth"] = threshold.search(
+            question, read, search.scorer, first_depth(question.limit), deeper
+        )
         return answer
 
     def _overfetch(self, search: _Search) -> tuple[Answer | None, Offer]:

@@ -11,6 +11,26 @@ _PATIENCE = 0.995  # a plan not taken looks so much cheaper each time, and is tr
 _HOPE = 0.6  # unless it would have to turn out cheaper than this
 
 
+class Pace:
+    """How this machine, as busy as it is, compares with the one the guesses are from: 2 is twice as slow.
+
+    Without it, on a slow machine whatever was never tried would look cheap.
+    """
+
+    def __init__(self) -> None:
+        self._log = 0.0
+
+    @property
+    def factor(self) -> float:
+        """By what guesses are to be multiplied."""
+        return float(np.exp(self._log))
+
+    def observe(self, guessed_ms: float, took_ms: float) -> None:
+        """Learn from one search, whatever its plan."""
+        step = np.log(max(took_ms, 1e-3) / guessed_ms) - self._log
+        self._log += _STEP * float(np.clip(step, -np.log(_SURPRISE), np.log(_SURPRISE)))
+
+
 class LinearCost:
     """Milliseconds as a sum over features: each feature's amount times what one of it costs.
 
@@ -19,8 +39,14 @@ class LinearCost:
     """
 
     def __init__(self, guess: Sequence[float]) -> None:
-        self._each = np.asarray(guess, float)
+        self._guess = np.asarray(guess, float)
+        self._each = self._guess
         self._idle = 0
+        self.known = False
+
+    def guessed(self, features: Sequence[float]) -> float:
+        """What was expected before anything was known."""
+        return float(self._guess @ np.asarray(features, float))
 
     def estimate(self, features: Sequence[float]) -> float:
         """Milliseconds a search of these features is expected to take."""
@@ -36,9 +62,9 @@ class LinearCost:
 
     def observe(self, features: Sequence[float], took_ms: float) -> None:
         """Learn from one search."""
-        self._idle = 0
+        self._idle, self.known = 0, True
         parts = self._each * np.asarray(features, float)
         expected = float(parts.sum())
         took = min(max(took_ms, expected / _SURPRISE), expected * _SURPRISE)
         moves = _STEP * (took - expected) * parts / float(parts @ parts)
-        self._each *= np.maximum(1 + moves, _LEAST)
+        self._each = self._each * np.maximum(1 + moves, _LEAST)

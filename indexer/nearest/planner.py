@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from indexer.embeddings import MAX_LIMIT
-from indexer.nearest.costs import LinearCost
+from indexer.nearest.costs import LinearCost, Pace
 from indexer.nearest.exact import Question
 from indexer.nearest.target import Key, PlanName
 
@@ -58,6 +58,7 @@ class Planner:
 
     def __init__(self) -> None:
         self._costs = {model: LinearCost(guess) for model, guess in GUESSES.items()}
+        self._pace = Pace()
         self._lock = threading.Lock()
         self._stretch: dict[tuple[int, bool], float] = {}
         self._depths: OrderedDict[tuple[int, Key], int] = OrderedDict()
@@ -87,18 +88,29 @@ class Planner:
 
     def cheapest(self, offers: Mapping[PlanName, Offer]) -> PlanName:
         """The plan to take; one not tried for long gets the benefit of the doubt."""
+
+        def hoped(name: PlanName) -> float:
+            cost, features = self._costs[offers[name].model], offers[name].features
+            return cost.hoped(features) if cost.known else self._estimate(offers[name])
+
         with self._lock:
-            return min(offers, key=lambda name: self._costs[offers[name].model].hoped(offers[name].features))
+            return min(offers, key=hoped)
 
     def estimates(self, offers: Mapping[PlanName, Offer]) -> dict[PlanName, float]:
         """What each is expected to take, in milliseconds."""
         with self._lock:
-            return {n: self._costs[offer.model].estimate(offer.features) for n, offer in offers.items()}
+            return {name: self._estimate(offer) for name, offer in offers.items()}
+
+    def _estimate(self, offer: Offer) -> float:
+        cost = self._costs[offer.model]
+        return cost.estimate(offer.features) * (1.0 if cost.known else self._pace.factor)
 
     def took(self, taken: Offer, ms: float, instead_of: Iterable[Offer] = ()) -> None:
         """Learn what a plan cost, and which ones were passed over for it."""
         with self._lock:
-            self._costs[taken.model].observe(taken.features, ms)
+            cost = self._costs[taken.model]
+            self._pace.observe(cost.guessed(taken.features), ms)
+            cost.observe(taken.features, ms)
             for model in {offer.model for offer in instead_of} - {taken.model}:
                 self._costs[model].passed_over()
 
@@ -130,6 +142,11 @@ class Planner:
 def deeper(depth: int) -> int | None:
     """The depth to try next; `None` past what Milvus returns."""
     return None if depth >= MAX_LIMIT else _bounded(depth * DEEPER)
+
+
+def first_depth(limit: int) -> int:
+    """How deep to look at first where every image found may be returned."""
+    return _bounded(2 * limit)
 
 
 def _bounded(depth: float) -> int:

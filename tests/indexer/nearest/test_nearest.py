@@ -141,8 +141,7 @@ def test_what_milvus_cannot_return_is_read_elsewhere(
     filled: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Past the bound on one Milvus answer, paging goes on by another plan, and says which was left."""
-    for module in (nearest_package, planner):
-        monkeypatch.setattr(module, "MAX_LIMIT", 64)
+    monkeypatch.setattr(planner, "MAX_LIMIT", 64)
     monkeypatch.setattr(planner, "FIRST_DEPTH", 16)
     monkeypatch.setattr(planner, "IDS_MOST", 0)
     for model in ("stored", "stream"):
