@@ -118,6 +118,14 @@ class Ram(nn.Module):
         scores: Tensor = self.fc(answers)[..., 0]
         return scores
 
+    def logits_without(self, image_tokens: Tensor, labels: Labels, hidden: Tensor) -> Tensor:
+        """(tags, P) logits of one image (1, 1 + L, projection), some of whose tokens are hidden: (P, 1 + L) bool."""
+        queries = labels.queries(image_tokens[:, 0]).reshape(len(labels), -1)
+        asked = queries.repeat_interleave(len(hidden), 0)
+        answers = self.tagging_head.answers_without(asked, image_tokens, hidden.repeat(len(labels), 1))
+        scores: Tensor = self.fc(answers)[:, 0]
+        return scores.unflatten(0, (len(labels), -1))
+
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels to logits."""
         return self.logits(self.image_tokens(pixels))

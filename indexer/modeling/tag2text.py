@@ -73,6 +73,15 @@ class Tag2Text(nn.Module):
         logits: Tensor = self.fc(answers, chosen)
         return logits
 
+    def logits_without(self, image_tokens: Tensor, tags: Tensor, hidden: Tensor) -> Tensor:
+        """(tags, P) logits of one image (1, 1 + L, C), some of whose tokens are hidden: (P, 1 + L) bool."""
+        asked = tags.repeat_interleave(len(hidden))
+        answers = self.tagging_head.answers_without(
+            self.label_embed.weight[asked], image_tokens, hidden.repeat(len(tags), 1)
+        )
+        logits: Tensor = self.fc(answers[None], asked)[0]
+        return logits.unflatten(0, (len(tags), -1))
+
     def encode_tags(self, ids: Tensor, attention_mask: Tensor, image_tokens: Tensor) -> Tensor:
         """(B, T) tag text ids with their mask, and the image -> (B, T, hidden) for the decoder."""
         encoded: Tensor = self.tag_encoder(ids, attention_mask, image_tokens)

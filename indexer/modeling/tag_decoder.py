@@ -90,14 +90,38 @@ class TagDecoder(nn.Module):
         pairs = zip(own, image_tokens.split(1), strict=True)
         return torch.cat([self._answers(asked, image) for asked, image in pairs])
 
+    def answers_without(self, queries: Tensor, image_tokens: Tensor, hidden: Tensor) -> Tensor:
+        """(N, hidden) answers to queries that may not look at some of one image's tokens.
+
+        What they then answer otherwise is what those tokens told them: attention knockout ("Dissecting Recall of
+        Factual Associations in Auto-Regressive Language Models", Geva et al., EMNLP 2023).
+
+        Args:
+            queries: (N, hidden).
+            image_tokens: (1, T, context).
+            hidden: (N, T) bool; at least one token must be left to each.
+
+        In float32, whatever this decoder was converted to: differences are small.
+        """
+        if self._exact:
+            return self._exact[0].answers_without(queries, image_tokens, hidden)
+        layers = list(self.encoder.layers())
+        every = self._absorbed or [AbsorbedAttention.of(layer.crossattention) for layer in layers]
+        for absorbed, layer in zip(every, layers, strict=True):
+            scores = _scores(layer, absorbed, queries, image_tokens)
+            looks = scores.masked_fill(hidden[None, :, None], -torch.inf).softmax(-1)
+            queries = _answered(layer, absorbed, queries, image_tokens, looks)[0]
+        return queries
+
     def _answers(self, queries: Tensor, image_tokens: Tensor) -> Tensor:
         for absorbed, layer in zip(self._absorbed, self.encoder.layers(), strict=True):
-            queries = _answered(layer, absorbed, queries, image_tokens)
+            looks = _scores(layer, absorbed, queries, image_tokens).softmax(-1)
+            queries = _answered(layer, absorbed, queries, image_tokens, looks)
         return queries
 
 
-def attention_to(layer: Layer, absorbed: AbsorbedAttention, queries: Tensor, image_tokens: Tensor) -> Tensor:
-    """How much each tag looks at each token: (B, tags, heads, T) probabilities over T, float32."""
+def _scores(layer: Layer, absorbed: AbsorbedAttention, queries: Tensor, image_tokens: Tensor) -> Tensor:
+    """How much each tag would look at each token: (B, tags, heads, T) float32, to be made probabilities over T."""
     own = layer.crossattention.self
     keys, offsets = absorbed.keys(own.split(own.key(image_tokens)).float())
     if queries.dim() == 2:  # the same for every image: one product for all of them
@@ -105,12 +129,13 @@ def attention_to(layer: Layer, absorbed: AbsorbedAttention, queries: Tensor, ima
         scores = scores.unflatten(-1, (len(image_tokens), -1)).transpose(0, 1)
     else:
         scores = torch.baddbmm(offsets[:, None], queries, keys.transpose(1, 2))
-    return scores.unflatten(-1, (own.heads, -1)).softmax(-1)
+    return scores.unflatten(-1, (own.heads, -1))
 
 
-def _answered(layer: Layer, absorbed: AbsorbedAttention, queries: Tensor, image_tokens: Tensor) -> Tensor:
-    looks = attention_to(layer, absorbed, queries, image_tokens).flatten(-2)
-    own = layer.crossattention.self
+def _answered(
+    layer: Layer, absorbed: AbsorbedAttention, queries: Tensor, image_tokens: Tensor, looks: Tensor
+) -> Tensor:
+    own, looks = layer.crossattention.self, looks.flatten(-2)
     values = own.value(image_tokens)
     absorbed_values = absorbed.values(own.split(values).float()).to(values.dtype)
     mixed = torch.bmm(looks.to(values.dtype), absorbed_values) + absorbed.output_bias

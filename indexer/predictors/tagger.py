@@ -13,6 +13,7 @@ from indexer.images import InputSpec
 from indexer.modeling.ram import Labels, Ram
 from indexer.modeling.tag2text import Tag2Text
 from indexer.open_set.own_tags import tags_version
+from indexer.predictors.heat import heat_of
 from indexer.predictors.identity import ModelIdentity
 from indexer.predictors.vision import Eyes, check_pixels
 from indexer.stage_clock import stage
@@ -118,6 +119,34 @@ class Tagger:
             pixels: (B, S, S, 3) uint8 RGB, S and fit as in `input`.
         """
         return passing(self.confidences(pixels), self.vocabulary)
+
+    @torch.inference_mode()
+    def heat(self, pixels: np.ndarray, tags: Sequence[str]) -> np.ndarray:
+        """Where each tag was seen in one image, see `heat_of`: (tags, rows, columns) float32, 0 to 1.
+
+        Args:
+            pixels: (S, S, 3) uint8 RGB, S and fit as in `input`.
+            tags: names, aliases or translations.
+
+        Raises:
+            UnknownTag: this tagger does not know the tag.
+        """
+        numbers = [self.vocabulary.index(tag) for tag in tags]
+        check_pixels(pixels[None], self.input)
+        tokens = self._tokens(pixels[None])
+        chosen = torch.tensor(numbers, dtype=torch.int64, device=tokens.device)
+        return heat_of(lambda hidden: self._without(tokens, chosen, hidden), tokens.shape[1] - 1)
+
+    def _without(self, tokens: Tensor, chosen: Tensor, hidden: np.ndarray) -> np.ndarray:
+        """(tags, P) logits of the tag numbers `chosen` with tokens hidden, (P, 1 + L) bool."""
+        masks = torch.from_numpy(hidden).to(tokens.device)
+        if isinstance(self._network, Tag2Text):
+            logits = self._network.logits_without(tokens, chosen, masks)
+        else:
+            labels = (self._labels or self._network.own_labels()).chosen(chosen)
+            logits = self._network.logits_without(tokens, labels, masks)
+        without: np.ndarray = logits.float().cpu().numpy()
+        return without
 
     def _tokens(self, pixels: np.ndarray) -> Tensor:
         tokens = self._eyes.tokens(pixels)
