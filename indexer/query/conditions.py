@@ -96,7 +96,7 @@ def choice(key: Key, written: str) -> str:
     value = SAME_FORMAT.get(value, value) if key.name == "format" else value
     if value not in key.choices:
         listed = ", ".join(key.choices)
-        raise Slip(f"{key.name}: is one of {listed}, not {written!r}", nearest(value, key.choices))
+        raise Slip(f"`{key.name}:` is one of {listed}, not {written!r}", nearest(value, key.choices))
     return value
 
 
@@ -104,7 +104,7 @@ def _value(key: Key, written: str) -> str:
     if key.choices:
         return choice(key, written)
     if not written.strip():
-        raise Slip(f"{key.name}: needs a value, for example {key.examples[0]}")
+        raise Slip(f"`{key.name}:` needs a value, for example {key.examples[0]}")
     return written
 
 
@@ -132,7 +132,7 @@ def tag_name(written: str) -> str:
     """
     name = canonical(written)
     if not name:
-        raise Slip(f"a tag needs a name, not {written!r}; for example tag:dog")
+        raise Slip(f"A tag needs a name, not {written!r}; for example tag:dog")
     return name
 
 
@@ -150,7 +150,7 @@ def with_statements(tag: TagIs, pieces: Sequence[Piece]) -> TagIs:
 def _stated(tag: TagIs, written: str) -> TagIs:
     if written.casefold() in ANNOTATING:
         if tag.by is not None:
-            raise Slip(f"who says so is already given ({tag.by}): leave one of the two out")
+            raise Slip(f"Who says so is already given ({tag.by}): leave one of the two out")
         return replace(tag, by=cast(Annotating, written.casefold()))
     if compared := _COMPARED.fullmatch(written):
         return _compared(tag, compared[1], read_confidence(compared[2]))
@@ -162,14 +162,14 @@ def _stated(tag: TagIs, written: str) -> TagIs:
 def _compared(tag: TagIs, sign: str, value: float) -> TagIs:
     lower, is_open = sign in (">=", "=>", "≥", ">"), sign in (">", "<")
     if (tag.min_confidence if lower else tag.max_confidence) is not None:
-        raise Slip(f"the {'least' if lower else 'greatest'} confidence is already given: leave one out")
+        raise Slip(f"The {'least' if lower else 'greatest'} confidence is already given: leave one out")
     if lower:
         tag = replace(tag, min_confidence=value, min_open=is_open)
     else:
         tag = replace(tag, max_confidence=value, max_open=is_open)
     low, high = tag.min_confidence, tag.max_confidence
     if low is not None and high is not None and low > high:
-        raise Slip("the confidences run backwards: put the smaller one first")
+        raise Slip("The confidences run backwards: put the smaller one first")
     return tag
 
 
@@ -183,7 +183,7 @@ def _like(written: str, weight: float) -> Term:
         return ExampleTerm(written, weight)
     if written.isascii() and written.isdigit() and len(written) < 19 and int(written) <= MAX_WHOLE:
         return ImageTerm(int(written), weight)
-    raise Slip(f"like: takes an image's id or an uploaded picture's token, not {written[:40]!r}")
+    raise Slip(f"`like:` takes an image's id or an uploaded picture's token, not {written[:40]!r}")
 
 
 def read_order(written: str) -> Order:

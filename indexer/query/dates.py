@@ -43,7 +43,7 @@ def _read(written: str, *, zoned: bool) -> Extent:
     if match is None:
         raise Slip(f"{written!r} is not a date: {_HOW}")
     if match[8] and not zoned:
-        raise Slip("the camera's clock has no time zone: leave the offset out")
+        raise Slip("The camera's clock has no time zone: leave the offset out")
     try:
         return _stretch(match, zoned=zoned)
     except (ValueError, OverflowError) as error:

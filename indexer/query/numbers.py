@@ -84,7 +84,7 @@ def read_confidence(written: str) -> float:
         raise Slip(f"{written!r} is not a confidence: write it as 0.8 or 80%")
     value = float(match[1] + (match[2] or "")) / (100 if match[3] else 1)
     if value > 1:
-        raise Slip(f"a confidence is at most 1: write {written} as 0.8 or as 80%")
+        raise Slip(f"A confidence is at most 1: write {written} as 0.8 or as 80%")
     return value
 
 

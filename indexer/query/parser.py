@@ -350,7 +350,7 @@ class _Parser:
         pieces = self.scan.pieces(commas=key.takes not in ("text", "order"), stop="^" if ranks else "")
         empty = next((piece for piece in pieces if not piece.text and not piece.quoted), None)
         if empty:
-            message = f"{key.name}: needs a value right after it, for example {key.examples[0]}"
+            message = f"`{key.name}:` needs a value right after it, for example {key.examples[0]}"
             raise self.scan.error(message, start)
         if not ranks:
             return self._filter_or_order(key, pieces, start)

@@ -45,7 +45,7 @@ def read_range(key: RangeKey, written: str) -> Between:
         return _since(key, sign, value)
     if key == "size" and not sign:
         raise Slip(
-            f"no file has exactly {written}: ask for a range, for example size:>={written}",
+            f"No file has exactly {written}: ask for a range, for example size:>={written}",
             (f">={written}", f"<={written}"),
         )
     return compared(key, sign or "=", READERS[key](value))
@@ -72,7 +72,7 @@ def meeting(low: Between, high: Between) -> Between:
     """
     joined = replace(low, high=high.high, high_open=high.high_open)
     if _backwards(joined.low, joined.high):
-        raise Slip("the range runs backwards: put the smaller end first")
+        raise Slip("The range runs backwards: put the smaller end first")
     return joined
 
 

@@ -53,7 +53,7 @@ def _points_into(error: QuerySyntaxError, text: str) -> bool:
     return 0 <= error.position <= error.position + error.length <= len(text)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(_text)
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Whatever is typed is a query that prints as itself, or an error at its place."""
@@ -66,7 +66,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert from_json(to_json(read)) == read
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.one_of(_json, st.fixed_dictionaries({"filter": _json}), st.fixed_dictionaries({"terms": _json})))
 def test_any_json_is_read_or_refused(data: object) -> None:
     """Whatever JSON is sent is a query that prints as itself, or an error at its place."""

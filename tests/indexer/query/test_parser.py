@@ -194,7 +194,7 @@ def test_conditions_know_where_they_stand() -> None:
         ("width: >5", "width:", (), "needs a value right after it"),
         ("tag:dog,,cat", "tag:dog,,cat", (), "needs a value"),
         ("width:5..1", "5..1", ("1..5",), "backwards"),
-        ("size:2MB", "2MB", (">=2MB", "<=2MB"), "no file has exactly"),
+        ("size:2MB", "2MB", (">=2MB", "<=2MB"), "No file has exactly"),
         ("added:>7d", ">7d", ("7d", "..7d"), "read two ways"),
         ("width:7d", "7d", (), "only taken: and added:"),
         ("taken:2024-13", "2024-13", (), "not in the calendar"),
