@@ -269,7 +269,7 @@ class EmbeddingStore:
         self, channel: Channel, query: Vectors, limit: int, expression: str = ""
     ) -> list[tuple[int, int, float]]:
         """One search; hits as (row id, image id, score)."""
-        params = {"ef": max(_MIN_EF, limit)} if self._index_type() == "HNSW" else {}
+        params = {"ef": max(_MIN_EF, 2 * limit)} if self._index_type() == "HNSW" else {}
         (hits,) = self._milvus.call(
             "search",
             self.collection(channel),

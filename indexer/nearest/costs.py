@@ -18,17 +18,20 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        self._log = 0.0
+        self._log: float | None = None
 
     @property
     def factor(self) -> float:
         """By what guesses are to be multiplied."""
-        return float(np.exp(self._log))
+        return 1.0 if self._log is None else float(np.exp(self._log))
 
     def observe(self, guessed_ms: float, took_ms: float) -> None:
         """Learn from one search, whatever its plan."""
-        step = np.log(max(took_ms, 1e-3) / guessed_ms) - self._log
-        self._log += _STEP * float(np.clip(step, -np.log(_SURPRISE), np.log(_SURPRISE)))
+        found = float(np.log(max(took_ms, 1e-3) / guessed_ms))
+        if self._log is None:
+            self._log = float(np.clip(found, -2 * np.log(_SURPRISE), 2 * np.log(_SURPRISE)))
+        else:
+            self._log += _STEP * float(np.clip(found - self._log, -np.log(_SURPRISE), np.log(_SURPRISE)))
 
 
 class LinearCost:
@@ -62,9 +65,13 @@ class LinearCost:
 
     def observe(self, features: Sequence[float], took_ms: float) -> None:
         """Learn from one search."""
-        self._idle, self.known = 0, True
         parts = self._each * np.asarray(features, float)
         expected = float(parts.sum())
+        if not self.known:  # the guess was of another machine: the first search says how they compare
+            self._each = self._each * np.clip(took_ms / expected, 1 / _SURPRISE**2, _SURPRISE**2)
+        self._idle, first, self.known = 0, not self.known, True
+        if first:
+            return
         took = min(max(took_ms, expected / _SURPRISE), expected * _SURPRISE)
         moves = _STEP * (took - expected) * parts / float(parts @ parts)
         self._each = self._each * np.maximum(1 + moves, _LEAST)
