@@ -28,6 +28,7 @@ from indexer.search.background import Background
 from indexer.settings import Settings
 from indexer.storage import Storage
 from indexer.task_queue import TaskQueue
+from search_api.heat_maps import HeatMaps
 
 logger = logging.getLogger(__name__)
 DECODERS = 2
@@ -71,6 +72,7 @@ class Services:
     pool: DecodePool
     semantics: Part[Semantics]
     searcher: Part[Searcher]
+    heat_maps: HeatMaps
     reconnecting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -133,14 +135,31 @@ def open_services(settings: Settings) -> Services:
     semantics = Part(lambda: _semantics(settings, engine.get(), embedder.get(), store.get()))
     postings = Postings()
     searcher = Part(lambda: Searcher(connection.sessions(engine.get()), postings, semantics.get))
+    heat_maps = HeatMaps(Part(lambda: _load_tagger(settings)).get, storage, pool)
     return Services(
-        settings, limits, storage, servers, queues, engine, embedder, store, pool, semantics, searcher
+        settings,
+        limits,
+        storage,
+        servers,
+        queues,
+        engine,
+        embedder,
+        store,
+        pool,
+        semantics,
+        searcher,
+        heat_maps,
     )
 
 
 def _load_embedder(settings: Settings) -> predictors.Embedder:
     how = predictors.options(settings.device, settings.models_home, settings.precision)
     return predictors.load_embedder(settings.embedder, **how)
+
+
+def _load_tagger(settings: Settings) -> predictors.Tagger:
+    how = predictors.options(settings.device, settings.models_home, settings.precision)
+    return predictors.load_tagger(settings.tagger, **how, own_tags=settings.own_tag_sets)
 
 
 def _connect(url: str) -> Engine:

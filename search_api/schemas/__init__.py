@@ -4,6 +4,7 @@ from search_api.schemas.collections import CollectionIn, CollectionOut, Collecti
 from search_api.schemas.edits import EditIn, EditItemOut, EditMade, EditOut, EditsOut, EditUndone, Selection
 from search_api.schemas.export import DuplicateGroupOut, DuplicateOut, DuplicatesOut, ExportIn
 from search_api.schemas.health import AliveOut, PartStatus, ReadyOut, StatsOut
+from search_api.schemas.heat import HeatOut
 from search_api.schemas.images import (
     CaptionIn,
     CaptionOut,
@@ -65,6 +66,7 @@ __all__ = [
     "Facet",
     "FacetOut",
     "FailureOut",
+    "HeatOut",
     "HitOut",
     "ImageOut",
     "ImageSummary",
