@@ -31,7 +31,6 @@ from indexer.catalog import images
 from indexer.catalog import tags as tag_catalog
 from indexer.catalog.annotations import annotator_id
 from indexer.catalog.corrections import PERSON
-from indexer.catalog.filters import asserted
 from indexer.errors import NotFound, QueryError
 from indexer.tables import Edit, EditItem, ImageTag, Tag
 from indexer.vocabulary import canonical
@@ -203,7 +202,7 @@ def _changes(session: Session, image_ids: Sequence[int], wish: Wish, ids: Mappin
         ImageTag.annotator_id == me, ImageTag.image_id.in_(image_ids), ImageTag.tag_id.in_(tag_ids)
     )
     before = {(image_id, tag_id): not rejected for image_id, tag_id, rejected in session.execute(said)}
-    showing = asserted().where(ImageTag.image_id.in_(image_ids), ImageTag.tag_id.in_(tag_ids))
+    showing = tag_catalog.asserted().where(ImageTag.image_id.in_(image_ids), ImageTag.tag_id.in_(tag_ids))
     shown = {(image_id, tag_id) for image_id, tag_id, _ in session.execute(showing)}
     changes = []
     for image_id in image_ids:

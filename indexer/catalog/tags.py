@@ -4,13 +4,12 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from indexer.catalog.filters import asserted
 from indexer.errors import UnknownTag
-from indexer.tables import Tag, TagName, VocabularyTag
+from indexer.tables import ImageTag, Tag, TagName, VocabularyTag
 from indexer.vocabulary import canonical
 
 INSERT_ROWS = 10_000
@@ -23,6 +22,21 @@ class TagCount:
     name: str
     images: int
     threshold: float | None
+
+
+def asserted() -> Select[int, int, float]:
+    """Rows (image_id, tag_id, confidence) of tags shown by images: asserted, and rejected by nobody."""
+    rejection = aliased(ImageTag)
+    rejected = (
+        select(rejection.image_id)
+        .where(
+            rejection.image_id == ImageTag.image_id, rejection.tag_id == ImageTag.tag_id, rejection.rejected
+        )
+        .exists()
+    )
+    return select(ImageTag.image_id, ImageTag.tag_id, ImageTag.confidence).where(
+        ImageTag.rejected.is_(False), ~rejected
+    )
 
 
 def ensure(session: Session, names: Sequence[str]) -> dict[str, int]:
