@@ -4,7 +4,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks import search, stages
+from benchmarks import search, stages, tags
 from indexer import local_stack
 
 SIZES = (10_000, 100_000)
@@ -15,15 +15,18 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="images in the library")
     parser.add_argument("--photos", type=Path, help="folder of photographs to index")
     parser.add_argument("--skip-stages", action="store_true", help="only searches")
+    parser.add_argument("--tags", type=int, metavar="IMAGES", help="also tags and facets over so many images")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sightline-bench-") as folder:
-        photographs, made_up = Path(folder) / "photographs", Path(folder) / "made-up"
+        photographs, made_up, tagged = (Path(folder) / name for name in ("photographs", "made-up", "tagged"))
         try:
             if not options.skip_stages:
                 stages.run(photographs, options.photos)
             search.run(made_up, options.sizes)
+            if options.tags:
+                tags.run(tagged, options.tags)
         finally:
-            for home in (photographs, made_up):
+            for home in (photographs, made_up, tagged):
                 local_stack.stop(home)
 
 
