@@ -62,7 +62,9 @@ async function tags(fragment, signal) {
   if (key && key !== "tag") return [];
   if (written.length < (key ? 1 : 2)) return [];
   const tails = key || sign ? [[written, fragment.start]] : lastWords(fragment);
-  const found = await Promise.all(tails.map(([words]) => api.complete(words, TAGS, signal)));
+  const answers = await Promise.all(tails.map(([words]) => api.complete(words, TAGS, signal)));
+  // What no picture shows would lead to nothing.
+  const found = answers.map((names) => names.filter((tag) => tag.count));
   const best = found.findIndex((names) => names.length);
   if (best < 0) return [];
   const start = tails[best][1];

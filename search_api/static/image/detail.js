@@ -65,12 +65,12 @@ function open(id) {
   dialog.dataset.id = id;
   if (dialog.open) return;
   openedFrom = document.activeElement;
-  dialog.replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, h("header", {}, h("h2", {}, "Picture"), closer())));
+  $("view").replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, h("header", {}, h("h2", {}, "Picture"), closer())));
   dialog.showModal();
 }
 
 function fail(error) {
-  $("detail").replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, h("header", {}, h("h2", {}, "Picture"), closer()),
+  $("view").replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, h("header", {}, h("h2", {}, "Picture"), closer()),
     h("section", { className: "state error" }, h("h2", {}, error.title ?? "This picture cannot be shown"), h("p", {}, ...prose(error.message)))));
   $("detail").querySelector(".close").focus();
 }
@@ -93,7 +93,7 @@ function draw(image, hit) {
   const scrolled = same ? dialog.querySelector(".scroll")?.scrollTop ?? 0 : 0;
   const changed = () => again(image.id);
   dialog.setAttribute("aria-label", image.captions[0]?.text ?? name);
-  dialog.replaceChildren(
+  $("view").replaceChildren(
     h("div", { className: "stage" }, stage(image), step("previous", -1), step("next", 1)),
     h("div", { className: "side" },
       h("header", {}, h("h2", { title: name }, name), closer()),

@@ -46,7 +46,8 @@ async function look(id, name) {
     if (wanted !== key) return;
     const map = maps.get(key);
     drawHeat($("detail").querySelector("canvas.heat"), map.values);
-    legend(`Where “${name}” was seen. Coarse: ${map.columns} × ${map.rows} patches.`);
+    const anywhere = map.values.some((row) => row.some((value) => value > 0));
+    legend(anywhere ? `Where “${name}” was seen. Coarse: ${map.columns} × ${map.rows} patches.` : `“${name}” hangs on no place in particular.`);
   } catch (error) {
     if (wanted === key) legend(error.message);
   }

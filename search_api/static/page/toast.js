@@ -22,6 +22,12 @@ function lift(place) {
   place.hidden = false;
 }
 
+/** When the dialog it lies in closes, it stays in sight. */
+document.addEventListener("close", ({ target }) => {
+  const place = $("toast");
+  if (!place.hidden && target.contains(place)) lift(place);
+}, true);
+
 /** Someone reading or about to press keeps it there. */
 function waitForPointer() {
   const place = $("toast");

@@ -7,6 +7,7 @@ import { more, on, results } from "./results.js";
 
 const AHEAD = 1; // windows drawn above and below what is seen
 const NEARLY = 2.5; // windows before the end at which more is fetched
+const SLIM = 84; // too narrow for buttons
 const SKELETON_MS = 150;
 const SKELETON = [1.5, 0.75, 1.33, 1, 1.78, 0.67, 1.5, 1.33, 1, 1.5, 0.8, 1.6, 1.2, 1.5, 0.75, 1.4];
 const cards = new Map();
@@ -116,7 +117,7 @@ function locate(element, { left, width: across, row }) {
   style.transform = `translate(${left}px, ${row.top}px)`;
   style.width = `${across}px`;
   style.height = `${row.height}px`;
-  element.classList.toggle("slim", across < 130);
+  element.classList.toggle("slim", across < SLIM);
 }
 
 function forget(id, element) {

@@ -5,7 +5,7 @@ import * as state from "../page/state.js";
 import { moreLike } from "../query/examples.js";
 import { current, goToPicture, rowsInSight, shownCards, vertical } from "./grid.js";
 import { showPicked } from "./card.js";
-import { results } from "./results.js";
+import { more, results } from "./results.js";
 import * as selection from "./selection.js";
 
 const MOVES = {
@@ -76,6 +76,7 @@ function did(event, run) {
 
 function move(event, inGrid) {
   if (!results.hits.length || (!inGrid && !event.key.startsWith("Arrow"))) return;
+  if (event.key === "End" && results.cursor) more().then(() => goToPicture(results.hits.length - 1));
   const at = current();
   const target = inGrid ? Math.min(results.hits.length - 1, Math.max(0, MOVES[event.key](at))) : at;
   event.preventDefault();

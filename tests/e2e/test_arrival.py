@@ -1,0 +1,46 @@
+"""A newcomer's first minutes: an empty library, pictures added, one file that is none."""
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Arrival, NewPage
+
+
+def test_the_empty_library_says_how_to_begin(arrival: Arrival) -> None:
+    """Before anything is there, the page says so instead of showing nothing."""
+    assert arrival.empty == "No pictures yet"
+
+
+def test_a_file_that_is_no_picture_is_refused_with_the_reason(arrival: Arrival) -> None:
+    """The others are added all the same."""
+    assert "conftest.py" in arrival.refused
+    assert "it is text" in arrival.refused
+
+
+def test_what_was_added_can_be_found(arrival: Arrival, address: str) -> None:
+    """The page shows as many pictures as the server holds."""
+    held = httpx.get(f"{address}/v1/stats").json()["images"]["indexed"]
+    assert arrival.pictures == held
+    assert arrival.told == f"{held} pictures"
+
+
+def test_a_silent_server_is_told_with_a_way_on(page: Page) -> None:
+    """When the server goes away and comes back, so does the page."""
+    page.route("**/v1/search", lambda route: route.abort())
+    page.locator("#text").fill("a dog")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="The server does not answer")).to_be_visible()
+    page.unroute("**/v1/search")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="The server does not answer")).to_be_hidden()
+    expect(page.locator("#results .card").first).to_be_visible()
+
+
+def test_a_picture_that_is_gone_says_so(new_page: NewPage) -> None:
+    """An old link to a removed picture opens on words, and closes on the library."""
+    page = new_page("/?image=999999999")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="Not found")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#results .card").first).to_be_visible()

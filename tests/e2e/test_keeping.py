@@ -1,0 +1,53 @@
+"""What one takes along: the whole result as a file, and searches kept by name."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import NewPage
+
+
+def _export(page: Page, name: str) -> Path:
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.locator("#export-menu").get_by_role("link", name=name).click()
+    return Path(download.value.path())
+
+
+def test_the_whole_result_is_exported(new_page: NewPage, common_tag: tuple[str, int]) -> None:
+    """Each format holds every picture found, not only those shown."""
+    name, images = common_tag
+    page = new_page(f'/?q=tag:"{name}"')
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+    rows = list(csv.DictReader(io.StringIO(_export(page, "CSV").read_text())))
+    lines = [json.loads(line) for line in _export(page, "JSON Lines").read_text().splitlines()]
+    table = pq.read_table(_export(page, "Parquet"))
+    assert len(rows) == len(lines) == table.num_rows == images
+    assert {int(row["id"]) for row in rows} == {line["id"] for line in lines} == set(table["id"].to_pylist())
+
+
+def test_a_search_is_saved_counted_asked_again_and_forgotten(
+    new_page: NewPage, common_tag: tuple[str, int]
+) -> None:
+    """A saved search stands in the menu with what it finds now, and can be forgotten and brought back."""
+    name, images = common_tag
+    page = new_page(f'/?q=tag:"{name}"')
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+    page.get_by_role("button", name="Saved searches").click()
+    page.get_by_label("Name of this search").fill("My favourite")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("Saved as “My favourite”.")
+    page.locator("#clear").click()
+    page.get_by_role("button", name="Saved searches").click()
+    entry = page.locator("#saved-menu li").filter(has_text="My favourite")
+    expect(entry).to_contain_text(f"{images}")
+    entry.get_by_role("button").first.click()
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+    page.get_by_role("button", name="Saved searches").click()
+    page.get_by_role("button", name="Forget My favourite").click()
+    expect(entry).to_have_count(0)

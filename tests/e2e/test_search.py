@@ -1,0 +1,105 @@
+"""Searching by words and conditions: the box, what it suggests, the chips, slips, what is held back."""
+
+import re
+from urllib.parse import quote
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Arrival, NewPage
+
+
+def test_words_rank_and_the_address_says_so(page: Page) -> None:
+    """What stands out comes first, what does not is counted and can be shown."""
+    page.locator("#text").fill("a dog")
+    expect(page).to_have_url(re.compile(r"\?q=a\+dog$"))
+    expect(page.locator("#order")).to_have_value("relevance")
+    first = page.locator("#results .card").first
+    expect(first.locator("a")).to_have_attribute("aria-label", re.compile(r"score \d"))
+    expect(page).to_have_title("a dog · Sightline")
+
+
+def test_what_the_cut_off_hides_is_counted_and_can_be_shown(new_page: NewPage, arrival: Arrival) -> None:
+    """Shown and hidden together are all; the switch is part of the address."""
+    page = new_page("/?q=a+dog")
+    expect(page.locator("#hidden")).to_contain_text("do not stand out")
+    shown = _number(page.locator("#summary").inner_text())
+    assert shown + _number(page.locator("#hidden span").inner_text()) == arrival.pictures
+    page.get_by_role("button", name="Show them").click()
+    expect(page.locator("#summary")).to_have_text(f"{arrival.pictures} pictures")
+    expect(page).to_have_url(re.compile("all=1"))
+    page.get_by_role("button", name="Hide it").click()
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{shown} picture"))
+
+
+def test_tags_are_suggested_with_counts(page: Page, common_tag: tuple[str, int]) -> None:
+    """The first letters of a tag offer it; choosing it makes a condition with as many pictures as promised."""
+    name, images = common_tag
+    box = page.locator("#text")
+    box.press_sequentially(name[:3], delay=20)
+    option = page.get_by_role("option").filter(has_text=re.compile(rf"^{re.escape(name)}{images:,} picture"))
+    option.click()
+    expect(box).to_have_value(re.compile("^tag:"))
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+
+
+def test_keys_and_their_values_are_suggested(page: Page) -> None:
+    """The language can be found out by typing."""
+    box = page.locator("#text")
+    box.press_sequentially("form", delay=20)
+    page.get_by_role("option").filter(has_text="format:").click()
+    page.get_by_role("option").filter(has_text="format:png").click()
+    expect(box).to_have_value("format:png ")
+    expect(page.get_by_role("heading", name="No picture passes this")).to_be_visible()
+    page.get_by_role("button", name="Show all pictures").click()
+    expect(page.locator("#results .card").first).to_be_visible()
+
+
+def test_chips_mirror_the_text(new_page: NewPage, common_tag: tuple[str, int], arrival: Arrival) -> None:
+    """A chip is turned round by a click, and taken out by its cross; back undoes it."""
+    name, images = common_tag
+    page = new_page("/?q=" + quote(f'tag:"{name}"'))
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+    page.get_by_role("button", name=f"With {name}. Exclude it instead").click()
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{arrival.pictures - images} picture"))
+    expect(page.locator("#text")).to_have_value(re.compile("^-tag:"))
+    page.go_back()
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+    page.get_by_role("button", name=f"Remove {name}").click()
+    expect(page.locator("#text")).to_have_value("")
+    expect(page.locator("#summary")).to_have_text(f"{arrival.pictures} pictures")
+
+
+def test_a_slip_is_underlined_where_it_is(page: Page) -> None:
+    """The wrong key is marked, named, and put right by one click."""
+    box = page.locator("#text")
+    box.fill("a dog tagg:dog")
+    page.keyboard.press("Enter")
+    expect(page.locator("#mirror u")).to_have_text("tagg")
+    expect(page.locator("#slip")).to_contain_text("tagg")
+    expect(box).to_have_attribute("aria-invalid", "true")
+    page.locator("#slip").get_by_role("button", name="Use tag", exact=True).click()
+    expect(box).to_have_value("a dog tag:dog")
+    expect(page.locator("#slip")).to_be_hidden()
+
+
+def test_an_unknown_tag_offers_the_nearest(new_page: NewPage, common_tag: tuple[str, int]) -> None:
+    """A misspelt tag does not silently find nothing."""
+    name, images = common_tag
+    page = new_page(f"/?q=tag:{quote(name + 'q')}")
+    page.locator("#slip").get_by_role("button", name=f"Use {name}", exact=True).click()
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+
+
+def test_another_order_is_part_of_the_text(page: Page) -> None:
+    """Choosing an order writes it into the box; choosing the usual one takes it out."""
+    page.locator("#order").select_option("taken_asc")
+    expect(page.locator("#text")).to_have_value("order:taken_asc")
+    expect(page.locator("#results .card").first).to_be_visible()
+    page.locator("#order").select_option("added")
+    expect(page.locator("#text")).to_have_value("")
+
+
+def _number(text: str) -> int:
+    found = re.search(r"[\d,]+", text)
+    assert found, text
+    return int(found[0].replace(",", ""))

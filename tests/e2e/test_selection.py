@@ -1,0 +1,59 @@
+"""Selected pictures: tagged and untagged together with undo, collected, used as examples."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+
+def _select(page: Page, first: int, last: int) -> None:
+    page.locator("#results .card").nth(first).hover()
+    page.locator("#results .card").nth(first).get_by_role("button", name=re.compile("^Select")).click()
+    page.locator("#results .card").nth(last).locator("a").click(modifiers=["Shift"])
+    expect(page.locator("#bulk-count")).to_have_text(f"{last - first + 1} selected")
+
+
+def test_a_range_is_tagged_and_the_edit_undone(page: Page) -> None:
+    """The tag is on every picture of the range; undo takes it off all of them."""
+    _select(page, 1, 4)
+    page.get_by_label("Tag to add or remove").fill("chosen together")
+    page.locator("#bulk").get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#toast")).to_contain_text("“chosen together” is on 4 pictures.")
+    page.locator("#text").fill('tag:"chosen together"')
+    expect(page.locator("#summary")).to_have_text("4 pictures")
+    page.locator("#toast").get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", name="No picture passes this")).to_be_visible()
+
+
+def test_a_tag_is_taken_off_and_put_back(page: Page, common_tag: tuple[str, int]) -> None:
+    """Taking a model's tag off hides the pictures from its search until undone."""
+    name, images = common_tag
+    page.locator("#text").fill(f'tag:"{name}"')
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+    _select(page, 0, 1)
+    page.get_by_label("Tag to add or remove").fill(name)
+    page.locator("#bulk").get_by_role("button", name="Take off").click()
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images - 2} picture"))
+    page.locator("#toast").get_by_role("button", name="Undo").click()
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+
+
+def test_pictures_are_collected(page: Page) -> None:
+    """A new collection is a condition and a facet."""
+    _select(page, 0, 2)
+    page.locator("#collect").click()
+    page.get_by_label("Name of a new collection").fill("For the calendar")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("3 pictures in “For the calendar”.")
+    page.locator("#facets").get_by_role("button", name="For the calendar, 3 pictures").click()
+    expect(page.locator("#summary")).to_have_text("3 pictures")
+    expect(page.locator("#text")).to_have_value('collection:"For the calendar"')
+
+
+def test_everything_shown_is_selected_and_let_go(page: Page) -> None:
+    """All that is shown is selected by one click, and let go by another."""
+    _select(page, 0, 1)
+    page.locator("#select-all").click()
+    expect(page.locator("#bulk-count")).to_have_text("80 selected")
+    page.get_by_role("button", name="Let go of the selection").click()
+    expect(page.locator("#bulk")).to_be_hidden()
+    expect(page.locator("#results .picked")).to_have_count(0)
