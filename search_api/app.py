@@ -9,9 +9,10 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from indexer import errors
 from indexer.settings import Settings, get_settings
@@ -110,6 +111,8 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(errors.SightlineError, _refused)
     app.add_exception_handler(OperationalError, _no_postgres)
+    app.add_exception_handler(DataError, _unstorable)
+    app.add_exception_handler(UnicodeEncodeError, _unstorable)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -138,6 +141,16 @@ def _no_postgres(request: Request, error: Exception) -> Response:
     return _refused(request, errors.ServiceUnavailable("postgres", detail))
 
 
+def _unstorable(request: Request, error: Exception) -> Response:
+    """Text with characters that Postgres cannot hold; whatever else it cannot take is a mistake made here."""
+    if isinstance(error, DataError) and "NUL" not in str(error.orig):
+        return _unexpected(request, error)
+    detail = (
+        "The text holds a character that cannot be kept (U+0000, or half of a surrogate pair): leave it out."
+    )
+    return Problem(422, "malformed_request", "The request is malformed", detail).response()
+
+
 def _malformed(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = [
@@ -148,13 +161,24 @@ def _malformed(_: Request, error: Exception) -> Response:
     return Problem(422, "malformed_request", "The request is malformed", told, {"errors": found}).response()
 
 
-def _http(_: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI, of a body that is no JSON, nor text
+        detail = "The body is not JSON in UTF-8."
+        return Problem(422, "malformed_request", "The request is malformed", detail).response()
     names = {404: ("not_found", "Nothing is here"), 405: ("method_not_allowed", "Not done this way here")}
     name, title = names.get(error.status_code, ("http_error", "The request was refused"))
     response = Problem(error.status_code, name, title, str(error.detail)).response()
     response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["Allow"] = ", ".join(_methods(request))
     return response
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method of this address: the router names only those of the first endpoint it came by."""
+    routes = [r for r in request.app.routes if isinstance(r, Route) and r.path_regex.match(request.url.path)]
+    return sorted({method for route in routes for method in route.methods or ()})
 
 
 def _unexpected(_: Request, error: Exception) -> Response:

@@ -142,7 +142,7 @@ class AsyncClient:
 
     async def clear_tag(self, image_id: int, tag: str) -> types.Image:
         """Take back your own word on a tag."""
-        return await self._send(calls.say("DELETE", image_id, tag, "/statement"))
+        return await self._send(calls.take_back(image_id, tag))
 
     async def write_caption(self, image_id: int, text: str) -> types.Image:
         """Write a caption of your own."""

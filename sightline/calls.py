@@ -95,9 +95,14 @@ def delete_image(image_id: int) -> Call[None]:
     return Call("DELETE", f"/v1/images/{image_id}", _nothing)
 
 
-def say(method: str, image_id: int, tag: str, rest: str = "") -> Call[types.Image]:
-    """PUT, DELETE or take back (`/statement`) the person's word on a tag."""
-    return Call(method, f"/v1/images/{image_id}/tags/{quote(tag, safe='')}{rest}", _json)
+def say(method: Literal["PUT", "DELETE"], image_id: int, tag: str) -> Call[types.Image]:
+    """Say that an image shows a tag, or that it does not."""
+    return Call(method, f"/v1/images/{image_id}/tags/{quote(tag, safe='')}", _json)
+
+
+def take_back(image_id: int, tag: str) -> Call[types.Image]:
+    """Take back the person's word on a tag."""
+    return Call("DELETE", f"/v1/images/{image_id}/statements/{quote(tag, safe='')}", _json)
 
 
 def caption(image_id: int, text: str) -> Call[types.Image]:

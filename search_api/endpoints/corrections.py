@@ -14,6 +14,7 @@ from search_api.etags import IfMatch, etag
 from search_api.problems import answers
 
 router = APIRouter(prefix="/v1/images/{image_id}", tags=["corrections"])
+# Its name may have slashes in it, so nothing can follow it in an address.
 TagName = Annotated[str, Path(min_length=1, max_length=100, description="the tag, or an alias of it")]
 
 
@@ -25,8 +26,7 @@ def assert_tag(
     return _say(session, image_id, Wish(add=[name]), response, if_match)
 
 
-# Before the next: a tag's name may have slashes in it.
-@router.delete("/tags/{name:path}/statement", responses=answers(404, 412, 422, 503))
+@router.delete("/statements/{name:path}", responses=answers(404, 412, 422, 503))
 def take_back(
     image_id: int, name: TagName, session: SessionDep, response: Response, if_match: IfMatch = None
 ) -> schemas.ImageOut:

@@ -53,7 +53,7 @@ def image(
     return shown
 
 
-@router.delete("/{image_id}", status_code=202, responses=answers(404, 412, 503))
+@router.delete("/{image_id}", status_code=202, response_class=Response, responses=answers(404, 412, 503))
 def remove(image_id: int, services: ServicesDep, if_match: IfMatch = None) -> Response:
     """Take an image out of the library.
 

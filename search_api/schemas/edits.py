@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from search_api.schemas.query import MAX_QUERY
+
 MAX_IMAGES = 10_000
 MAX_TAGS = 100
-MAX_QUERY = 20_000
 
 TagName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 TagNames = Annotated[list[TagName], Field(max_length=MAX_TAGS)]

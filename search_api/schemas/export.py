@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from search_api.schemas.query import MAX_QUERY
 
@@ -22,7 +22,7 @@ class ExportIn(BaseModel):
         description="which columns, in which order; none: all",
         examples=[["id", "caption"]],
     )
-    all: bool = Field(False, description="also what does not stand out from the query's background")
+    all: StrictBool = Field(False, description="also what does not stand out from the query's background")
 
 
 class DuplicateOut(BaseModel):

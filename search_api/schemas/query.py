@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+# Room for examples; of the text itself `indexer.query.limits` counts what is too much.
 MAX_QUERY = 20_000
 
 

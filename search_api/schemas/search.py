@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool
 
 from indexer.search import MAX_LIMIT
 from search_api.schemas.images import ImageSummary, StatedBy
@@ -53,8 +53,8 @@ class SearchIn(BaseModel):
         description="only these of each hit: `id`, `score`, `image.caption` …",
         examples=[None],
     )
-    all: bool = Field(False, description="also what does not stand out from the query's background")
-    explain: bool = Field(False, description="tell the plan and its times")
+    all: StrictBool = Field(False, description="also what does not stand out from the query's background")
+    explain: StrictBool = Field(False, description="tell the plan and its times")
 
 
 class ChannelOut(BaseModel):

@@ -189,10 +189,7 @@ def test_every_request_is_one_the_api_describes(client: TestClient) -> None:
             for make in (calls.image, calls.delete_image, calls.undo, calls.job, calls.jobs, calls.edits)
         ),
         *(make() for make in (calls.collections, calls.searches, calls.keys, calls.stats)),
-        *(
-            calls.say(*said)
-            for said in (("PUT", 1, "a/b"), ("DELETE", 1, "a"), ("DELETE", 1, "a", "/statement"))
-        ),
+        *(calls.say("PUT", 1, "a/b"), calls.say("DELETE", 1, "a"), calls.take_back(1, "a/b")),
         *(calls.picture(1, part) for part in ("thumbnail", "original")),
         *(calls.collect(1, {}, rest) for rest in ("", "/remove")),
         *(calls.delete_search(1), calls.delete_collection(1), calls.rename_collection(1, "x")),

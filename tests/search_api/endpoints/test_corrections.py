@@ -63,7 +63,7 @@ def test_own_word_is_taken_back(client: TestClient, library: Library) -> None:
     mine = {tag["name"] for tag in before if tag["source"]["kind"] == "human"}
     tag = next(tag["name"] for tag in before if tag["name"] not in mine)
     assert client.delete(f"/v1/images/{image_id}/tags/{tag}").json()["tags"] != before
-    assert client.delete(f"/v1/images/{image_id}/tags/{tag}/statement").json()["tags"] == before
+    assert client.delete(f"/v1/images/{image_id}/statements/{tag}").json()["tags"] == before
 
 
 def test_writer_who_has_not_seen_the_last_change_is_refused(client: TestClient, library: Library) -> None:
@@ -75,14 +75,14 @@ def test_writer_who_has_not_seen_the_last_change_is_refused(client: TestClient, 
     for method, path in (
         ("PUT", "/tags/launch pad"),
         ("DELETE", "/tags/launch"),
-        ("DELETE", "/tags/launch/statement"),
+        ("DELETE", "/statements/launch"),
         ("DELETE", ""),
     ):
         answer = client.request(method, address + path, headers={"If-Match": old})
         assert (answer.status_code, answer.json()["name"]) == (412, "stale")
     answer = client.put(f"{address}/caption", json={"text": "x"}, headers={"If-Match": old})
     assert (answer.status_code, client.get(address).headers["etag"]) == (412, current)
-    accepted = client.delete(f"{address}/tags/launch/statement", headers={"If-Match": f'"x", {current}'})
+    accepted = client.delete(f"{address}/statements/launch", headers={"If-Match": f'"x", {current}'})
     assert accepted.status_code == 200
 
 

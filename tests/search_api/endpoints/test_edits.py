@@ -64,7 +64,7 @@ def test_single_statements_are_edits_too(client: TestClient, library: Library) -
 def test_nothing_to_change_makes_no_edit(client: TestClient, library: Library) -> None:
     """Taking back a word never said changes nothing and is not listed."""
     name = client.get("/v1/tags").json()["tags"][0]["name"]
-    client.delete(f"/v1/images/{library['china.jpg']}/tags/{name}/statement")
+    client.delete(f"/v1/images/{library['china.jpg']}/statements/{name}")
     made = client.post("/v1/edits", json={"images": [library["china.jpg"]], "clear": [name]}).json()
     assert (made["edit"], made["unchanged"]) == (None, 1)
 

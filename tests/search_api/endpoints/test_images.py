@@ -35,7 +35,7 @@ def test_what_is_held_is_not_sent_again(client: TestClient, library: Library) ->
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
     client.put(f"{address}/tags/whiskers")
     assert client.get(address, headers={"If-None-Match": etag}).status_code == 200
-    client.delete(f"{address}/tags/whiskers/statement")
+    client.delete(f"{address}/statements/whiskers")
     assert client.get(address).headers["etag"] == etag
 
 
