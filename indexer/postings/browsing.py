@@ -65,7 +65,7 @@ def _by_id(ids: BitMap, descending: bool, limit: int, after: int | None) -> list
 
 
 def _by_value(view: "View", ids: BitMap, order: Order, limit: int, after: Key | None) -> list[Key]:
-    family = view.family(_FIELDS[order.key])
+    family = view.family(_FIELDS[order.key], ids)
     found: list[Key] = []
     if after is None or after[0] is not None:
         found = [

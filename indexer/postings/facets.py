@@ -90,20 +90,21 @@ def _meeting(view: "View", parts: Iterable[Node], among: BitMap | None) -> BitMa
 
 
 def _tags(view: "View", parts: Sequence[Node], among: BitMap | None, limit: int) -> list[FacetValue]:
-    family = view.family("tag")
     own: dict[TagIs, list[Node]] = {}
     for part in parts:
         leaf = part.part if isinstance(part, Not) else part
         if isinstance(leaf, TagIs):
             own.setdefault(TagIs(leaf.name, tag_id=leaf.tag_id), []).append(part)
-    common = commonest(family, _meeting(view, parts, among), limit, {tag.tag_id or 0 for tag in own})
+    result = _meeting(view, parts, among)
+    family = view.family("tag", result)
+    common = commonest(family, result, limit, {tag.tag_id or 0 for tag in own})
     names = view.tag_names([int(key) for _, key in common])
     values = [FacetValue(names[int(key)], images) for images, key in common if key in names]
     values = sorted(values, key=_rank)[:limit]
     for tag, conditions in own.items():
-        without = _meeting(view, (part for part in parts if part not in conditions), among)
         excluded = any(isinstance(part, Not) for part in conditions)
-        images = without.intersection_cardinality(family.get(tag.tag_id or 0))
+        without = _meeting(view, (part for part in parts if part not in conditions), among)
+        images = without.intersection_cardinality(view.matching(tag))
         values.append(FacetValue(tag.name, images, "exclude" if excluded else "include"))
     return values
 
@@ -137,7 +138,7 @@ def _others(
 ) -> list[FacetValue]:
     own = [part for part in parts if _only_of(part, _KEYS[field])]
     others = _meeting(view, (part for part in parts if part not in own), among)
-    family = view.family(field)
+    family = view.family(field, others)
     names = _names(view, field, family)
     selected = _selected(own, list(names.values()))
     counts = {

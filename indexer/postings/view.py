@@ -21,6 +21,8 @@ from indexer.query import All, Any, Leaf, Node, Not, OneOf, Order, TagIs, at
 SEARCHABLE = "searchable"
 # If more of the library has changed, what is kept is read anew.
 PATCHED_PART, PATCHED_ALWAYS = 0.2, 1_000
+# What is said of so many images is read in a fraction of a second; of the whole library it may take many.
+FEW = 5_000
 
 
 class View:
@@ -34,6 +36,7 @@ class View:
         self.memory, self.session, self.revision = memory, session, revision
         self._met: dict[Leaf, BitMap] = {}
         self._families: dict[Field, Family] = {}
+        self._of_few: dict[Field, tuple[BitMap, Family]] = {}
 
     @cached_property
     def searchable(self) -> BitMap:
@@ -69,13 +72,21 @@ class View:
         kept = self.memory.current(("confidences", tag_id), reading, self.revision)
         return kept.image_ids, kept.values
 
-    def family(self, field: Field) -> Family:
-        """The searchable images of each value of a field; read whole when first asked for."""
+    def family(self, field: Field, among: BitMap | None = None) -> Family:
+        """The searchable images of each value of a field, read whole when first asked for.
 
-        def read(among: BitMap | None, revision: int) -> Family:
-            wanted = None if among is None else to_ids(among).tolist()
+        With `among` only these images matter: of a few of them, nothing else is read that has not been read already.
+        """
+
+        def read(some: BitMap | None, revision: int) -> Family:
+            wanted = None if some is None else to_ids(some).tolist()
             return Family.of(postings.grouped(self.session, field, wanted), self._searchable(revision))
 
+        if among is not None and len(among) <= FEW and not self.memory.holds(field):
+            some = self._of_few.get(field)
+            if some is None or not among.issubset(some[0]):
+                some = self._of_few[field] = among, read(among, self.revision)
+            return some[1]
         if field not in self._families:
             reading = Reading(
                 lambda revision: read(None, revision),

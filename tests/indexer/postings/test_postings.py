@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer.catalog import edits, images
 from indexer.postings import Postings
 from indexer.postings import feed as feeds
-from indexer.query import EVERYTHING, OneOf, TagIs
+from indexer.postings import view as views
+from indexer.query import EVERYTHING, OneOf, Order, TagIs
 from tests import catalogue
 
 Sessions = sessionmaker[Session]
@@ -54,6 +55,21 @@ def test_one_condition_reads_one_condition(
     assert _dogs(sessions, postings, dog) == set(image_ids)
     assert len(statements) == 1
     assert "image_changes" in statements[0]
+
+
+def test_few_images_read_few_images(
+    sessions: Sessions, postings: Postings, image_ids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Facets and pages of a small result are right without all of the library being read."""
+    with sessions() as session:
+        view = postings.view(session)
+        counted = view.facets(EVERYTHING, None, ["tag", "year"])
+        page = view.page(view.searchable, Order("taken"), 3)
+        assert not any(postings._memory.holds(field) for field in ("tag", "year"))
+        monkeypatch.setattr(views, "FEW", 2)
+        assert view.facets(EVERYTHING, None, ["tag", "year"]) == counted
+        assert view.page(view.searchable, Order("taken"), 3) == page
+        assert all(postings._memory.holds(field) for field in ("tag", "year"))
 
 
 def test_an_edit_is_in_the_next_view(
