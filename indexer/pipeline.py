@@ -59,7 +59,10 @@ Decoded = tuple[images.WorkItem, DecodedImage]
 
 @dataclass
 class Pipeline:
-    """One worker process's road from ids to searchable images. Safe to use from several threads."""
+    """One worker process's road from ids to searchable images. Safe to use from several threads.
+
+    `models_at_once` batches are looked at side by side: one, unless the models leave cores idle.
+    """
 
     sessions: sessionmaker[Session]
     storage: Storage
@@ -68,7 +71,11 @@ class Pipeline:
     models: Models
     annotators: annotations.Annotators
     batch_size: int = 16
-    _models_lock: threading.Lock = field(default_factory=threading.Lock)
+    models_at_once: int = 1
+    _models_turn: threading.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._models_turn = threading.Semaphore(self.models_at_once)
 
     def index(self, image_ids: Sequence[int], job_id: int | None = None) -> None:
         """Bring images to `indexed` or `failed`; those already there are passed over.
@@ -134,10 +141,10 @@ class Pipeline:
         self._publish(sorted(saved), clock, job_id)
 
     def _look(self, batch: Sequence[Decoded], clock: StageClock) -> list[annotations.Annotation]:
-        """Run the models over one batch; one thread at a time, since they share the device."""
+        """Run the models over one batch; threads take turns, since they share the device."""
         tagger, captioner, embedder = self.models.tagger, self.models.captioner, self.models.embedder
         pixels = self.models.stack([decoded for _, decoded in batch])
-        with self._models_lock, clock.running():
+        with self._models_turn, clock.running():
             tags = tagger.tag(pixels[tagger.input])
             guides = [[tag.tag for tag in row] for row in tags]
             captions = captioner.caption(pixels[captioner.input], guides)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 INDEX_IMAGES = "image.index"
 DELETE_IMAGES = "image.delete"
 QUEUE = "images"
+WORKER_THREADS = 2  # of one process, so that one task's decoding overlaps with another's models
 # Redis lists by priority, smallest first: one upload does not wait behind half a million files.
 INTERACTIVE, BULK = 0, 6
 

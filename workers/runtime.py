@@ -17,7 +17,7 @@ from indexer.local_stack import endpoints
 from indexer.pipeline import Models, Pipeline
 from indexer.settings import Settings, get_settings
 from indexer.storage import Storage
-from indexer.task_queue import TaskQueue
+from indexer.task_queue import WORKER_THREADS, TaskQueue
 
 logger = logging.getLogger(__name__)
 MAX_DECODERS = 8
@@ -93,6 +93,11 @@ def build(settings: Settings) -> Runtime:
         models=models,
         annotators=annotators,
         batch_size=settings.worker.batch_size,
+        models_at_once=predictors.share_cores(
+            (models.tagger, models.captioner, models.embedder),
+            predictors.resolve_device(settings.device),
+            WORKER_THREADS,
+        ),
     )
     return Runtime(engine, TaskQueue(servers.redis_url), pipeline, settings.worker.task_size)
 

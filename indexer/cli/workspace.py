@@ -19,7 +19,7 @@ from indexer.errors import ServiceUnavailable
 from indexer.local_stack import Endpoints, ManagedProcess, endpoints, prepare_home
 from indexer.model_names import check_choice
 from indexer.settings import Settings, get_settings
-from indexer.task_queue import TaskQueue
+from indexer.task_queue import WORKER_THREADS, TaskQueue
 
 if TYPE_CHECKING:
     from indexer.predictors import Embedder
@@ -126,7 +126,7 @@ def worker_command() -> list[str]:
     and take the cores from decoding and the servers: the published models were half as slow again.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    arguments = ["--pool", "threads", "--concurrency", "2", "--loglevel", "INFO"]
+    arguments = ["--pool", "threads", "--concurrency", str(WORKER_THREADS), "--loglevel", "INFO"]
     arguments += ["--without-gossip", "--without-mingle"]
     return [sys.executable, "-m", "celery", "-A", "workers.app", "worker", *arguments]
 

@@ -39,6 +39,13 @@ def checked_precision(name: str) -> Precision:
     raise ConfigurationError(f"No precision is called {name!r}. Known: {', '.join(PRECISIONS)}.")
 
 
+def weight_count(network: nn.Module) -> int:
+    """How many numbers the network's weights are, those of packed layers included."""
+    layers = (module for module in network.modules() if isinstance(module, Linear))
+    packed = sum(layer.in_features * layer.out_features for layer in layers if layer.weight is None)
+    return packed + sum(weights.numel() for weights in network.parameters())
+
+
 def prepare(network: nn.Module, device: str, precision: Precision = "exact") -> None:
     """Move the network to `device`, freeze it, convert its linear layers. It can neither be trained nor saved then."""
     network.requires_grad_(False).to(device)

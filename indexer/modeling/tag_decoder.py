@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from indexer.modeling.bert import Attention, BertConfig, Encoder, Layer
 from indexer.modeling.linear import Linear
 
+CPU_ANSWERS = 2**22  # measured: as many numbers as one image's answers of RAM; more leave the cache
+
 
 @dataclass(frozen=True)
 class AbsorbedAttention:
@@ -20,6 +22,7 @@ class AbsorbedAttention:
 
     There are thousands of tags and 145 image tokens: x Wq . k = x . (k Wq), and (P V) Wo = P (V Wo), so projecting
     the keys and values instead of every tag saves a third of the products, and leaves two large ones. float32.
+    A few tags are better projected themselves, see `pays`.
     """
 
     query: Tensor  # (heads, head width, hidden), divided by the square root of the head width
@@ -36,6 +39,11 @@ class AbsorbedAttention:
         bias = own.query.bias.detach().float().unflatten(0, (heads, -1)) * scale
         output = attention.output.dense.weight.detach().float().t().unflatten(0, (heads, -1)).contiguous()
         return cls(query, bias, output, attention.output.dense.bias.detach().float())
+
+    def pays(self, tags: int, tokens: int) -> bool:
+        """Whether this takes fewer products than projecting `tags` queries and answers for `tokens` image tokens."""
+        heads, _, hidden = self.query.shape
+        return tags * (hidden - (heads - 1) * tokens) > tokens * hidden
 
     def keys(self, keys: Tensor) -> tuple[Tensor, Tensor]:
         """(B, heads, T, head width) -> (B, heads * T, hidden), and what each adds to its scores, (B, heads * T)."""
@@ -79,16 +87,19 @@ class TagDecoder(nn.Module):
         if exact and self._exact:
             kept: Tensor = self._exact[0](queries, image_tokens)
             return kept
-        if not self._absorbed:
-            shared = queries.expand(len(image_tokens), -1, -1)
+        tags, hidden = queries.shape[-2:]
+        shared = queries.expand(len(image_tokens), -1, -1)
+        if not self._absorbed or not self._absorbed[0].pays(tags, image_tokens.shape[1]):
             answers: Tensor = self.encoder(shared, image_tokens)
             return answers
         if image_tokens.device.type != "cpu":
             return self._answers(queries, image_tokens)
-        # One image at a time: what thousands of tags make of it then stays in the processor's cache.
-        own = queries.unsqueeze(1) if queries.dim() == 3 else [queries] * len(image_tokens)
-        pairs = zip(own, image_tokens.split(1), strict=True)
-        return torch.cat([self._answers(asked, image) for asked, image in pairs])
+        # A few images at a time: what thousands of tags make of them then stays in the processor's cache.
+        size = max(CPU_ANSWERS // (tags * hidden), 1)
+        if queries.dim() == 2:
+            return torch.cat([self._answers(queries, images) for images in image_tokens.split(size)])
+        pairs = zip(queries.split(size), image_tokens.split(size), strict=True)
+        return torch.cat([self._answers(*pair) for pair in pairs])
 
     def answers_without(self, queries: Tensor, image_tokens: Tensor, hidden: Tensor) -> Tensor:
         """(N, hidden) answers to queries that may not look at some of one image's tokens.

@@ -6,6 +6,7 @@ change, but may be called from several threads.
 
 from indexer.modeling.sampling import Sampling
 from indexer.predictors.captioner import CaptionCandidate, Captioner, GuidedCaptions, TagControl
+from indexer.predictors.cores import share_cores
 from indexer.predictors.embedder import Embedder
 from indexer.predictors.identity import ModelIdentity
 from indexer.predictors.loading import load_captioner, load_embedder, load_tagger, options
@@ -28,4 +29,5 @@ __all__ = [
     "options",
     "passing",
     "resolve_device",
+    "share_cores",
 ]

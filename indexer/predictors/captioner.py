@@ -12,6 +12,7 @@ from indexer.checkpoints import Calibration
 from indexer.errors import ConfigurationError
 from indexer.images import InputSpec
 from indexer.modeling.beam import BeamConfig
+from indexer.modeling.inference import weight_count
 from indexer.modeling.sampling import Sampling
 from indexer.modeling.tag2text import Tag2Text
 from indexer.modeling.wordpiece import WordPiece
@@ -96,6 +97,11 @@ class Captioner:
         self._tokenizer = tokenizer
         self._network = network
         self._eyes = eyes
+
+    @property
+    def weight_count(self) -> int:
+        """Numbers in the network's weights, the backbone's included."""
+        return weight_count(self._network)
 
     @torch.inference_mode()
     def caption(self, pixels: np.ndarray, tags: Sequence[Sequence[str]] | None = None) -> list[str]:

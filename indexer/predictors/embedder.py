@@ -9,6 +9,7 @@ from torch import Tensor
 
 from indexer.images import InputSpec
 from indexer.modeling.clip import DualEncoder, OpenClip
+from indexer.modeling.inference import weight_count
 from indexer.modeling.wordpiece import WordPiece
 from indexer.predictors.identity import ModelIdentity
 from indexer.predictors.vision import Eyes, Normaliser, check_pixels
@@ -19,6 +20,11 @@ TEXT_BATCH = 256
 
 class TwoTowers(Protocol):
     """What an embedder needs of its network and tokenizer."""
+
+    @property
+    def weight_count(self) -> int:
+        """Numbers in the network's weights."""
+        ...
 
     def images(self, pixels: np.ndarray) -> Tensor:
         """(B, S, S, 3) uint8 -> L2-normalised (B, D)."""
@@ -37,6 +43,11 @@ class SmallTowers:
         self._tokenizer = tokenizer
         self._eyes = eyes
         self._device = device
+
+    @property
+    def weight_count(self) -> int:
+        """See TwoTowers."""
+        return weight_count(self._network)
 
     def images(self, pixels: np.ndarray) -> Tensor:
         """See TwoTowers."""
@@ -59,6 +70,11 @@ class OpenClipTowers:
         self._normalise = Normaliser(mean, std).to(device)
         self._device = device
 
+    @property
+    def weight_count(self) -> int:
+        """See TwoTowers."""
+        return weight_count(self._network)
+
     def images(self, pixels: np.ndarray) -> Tensor:
         """See TwoTowers."""
         return self._network.encode_image(self._normalise(pixels))
@@ -76,6 +92,11 @@ class Embedder:
         self.input = spec
         self.dimension = dimension
         self._towers = towers
+
+    @property
+    def weight_count(self) -> int:
+        """Numbers in the network's weights, those of both towers."""
+        return self._towers.weight_count
 
     @torch.inference_mode()
     def embed_images(self, pixels: np.ndarray) -> np.ndarray:

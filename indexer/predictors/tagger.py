@@ -10,6 +10,7 @@ from torch import Tensor
 from indexer.checkpoints import Calibration
 from indexer.errors import ConfigurationError
 from indexer.images import InputSpec
+from indexer.modeling.inference import weight_count
 from indexer.modeling.ram import Labels, Ram
 from indexer.modeling.tag2text import Tag2Text
 from indexer.open_set.own_tags import tags_version
@@ -54,6 +55,11 @@ class Tagger:
         self._eyes = eyes
         self._labels = labels
         self._exact = exact
+
+    @property
+    def weight_count(self) -> int:
+        """Numbers in the network's weights, the backbone's included."""
+        return weight_count(self._network)
 
     def with_tags(self, more: Vocabulary, label_embed: np.ndarray) -> "Tagger":
         """A tagger that knows these tags as well as its own; its identity says so, with a version of the tags.

@@ -1,5 +1,6 @@
 """From pixels to image tokens: normalisation and the backbone, shared by the predictors that use the same one."""
 
+import threading
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
@@ -35,22 +36,22 @@ class Normaliser(nn.Module):
 class Eyes:
     """A backbone with its normalisation, shared by the predictors whose weights name the same file.
 
-    The last batch's tokens are kept, so three predictors that are given the very same array (not an equal
-    one; arrays must not be written to between calls) cost one pass of the backbone.
+    The last batch's tokens are kept for each thread, so three predictors that are given the very same array (not an
+    equal one; arrays must not be written to between calls) cost one pass of the backbone.
     """
 
     def __init__(self, backbone: nn.Module, normalise: Normaliser) -> None:
         self.backbone = backbone
         self._normalise = normalise
-        self._last: tuple[np.ndarray, Tensor] | None = None
+        self._kept = threading.local()
 
     def tokens(self, pixels: np.ndarray) -> Tensor:
         """(B, S, S, 3) uint8 -> (B, 1 + L, width), the mean token first."""
-        last = self._last  # read once: other threads may replace it
+        last: tuple[np.ndarray, Tensor] | None = getattr(self._kept, "last", None)
         if last is None or last[0] is not pixels:
             with stage("backbone"):
                 last = (pixels, torch.cat([self._read(part) for part in self._parts(pixels)]))
-            self._last = last
+            self._kept.last = last
         return last[1]
 
     def _parts(self, pixels: np.ndarray) -> list[np.ndarray]:

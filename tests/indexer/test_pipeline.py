@@ -1,6 +1,8 @@
 """From registered images to searchable ones, on real servers and real models."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ from PIL import Image as Pillow
 
 from indexer.catalog import annotations, hits, images, jobs
 from indexer.errors import NotStored, ServiceUnavailable
-from indexer.pipeline import STAGES, local_path
+from indexer.images import Limits, decode
+from indexer.pipeline import STAGES, Models, local_path
 from tests.indexer.conftest import Library
 
 
@@ -40,6 +43,24 @@ def test_running_twice_changes_nothing(library: Library, photographs: list[Path]
     library.pipeline.index(image_ids)
     assert [_view(library, image_id) for image_id in image_ids] == before
     assert library.pipeline.store.count("images") == 3
+
+
+def test_batches_side_by_side_find_what_one_by_one_found(
+    library: Library, photographs: list[Path], models: Models
+) -> None:
+    """Two threads with a batch each: every image gets its own tags, caption and embeddings."""
+    apart = replace(library.pipeline, models_at_once=2, batch_size=2)
+    image_ids = library.register(*photographs)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(apart.index, (image_ids[::2], image_ids[1::2])))
+    for image_id, path in zip(image_ids, photographs, strict=True):
+        decoded = decode(path.read_bytes(), models.inputs, Limits())
+        pixels = models.stack([decoded])
+        tags = models.tagger.tag(pixels[models.tagger.input])[0]
+        caption = models.captioner.caption(pixels[models.captioner.input], [[tag.tag for tag in tags]])[0]
+        view = _view(library, image_id)
+        assert {tag.name for tag in view.tags} == {tag.tag for tag in tags}
+        assert view.captions[0].text == caption
 
 
 def test_a_bad_file_is_named_and_its_neighbours_go_on(

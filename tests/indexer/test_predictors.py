@@ -1,6 +1,7 @@
 """The bundled models as the pipeline and the API use them."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -161,5 +162,22 @@ def test_one_batch_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tagger.tag(pixels)
     assert not seen
     assert np.allclose(embedder.embed_images(pixels.copy()), first, atol=1e-5)
+    handle.remove()
+    assert len(seen) == 1
+
+
+def test_threads_do_not_take_each_others_batch(tagger: Tagger) -> None:
+    """What one thread looks at does not make another look again at what it has seen."""
+    first, second = (
+        np.random.default_rng(seed).integers(0, 255, (2, 192, 192, 3), dtype=np.uint8) for seed in (1, 2)
+    )
+    tagger.tag(first)
+    with ThreadPoolExecutor(1) as other:
+        elsewhere = other.submit(tagger.tag, second).result()
+    seen: list[int] = []
+    handle = tagger._eyes.backbone.register_forward_pre_hook(lambda *_: seen.append(1))
+    tagger.tag(first)
+    assert not seen
+    assert tagger.tag(second) == elsewhere
     handle.remove()
     assert len(seen) == 1
