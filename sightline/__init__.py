@@ -11,6 +11,6 @@
 
 from sightline.asynchronous import AsyncClient
 from sightline.errors import Problem, SightlineError, Unreachable
-from sightline.synchronous import Client
+from sightline.synchronous import DEFAULT_URL, Client
 
-__all__ = ["AsyncClient", "Client", "Problem", "SightlineError", "Unreachable"]
+__all__ = ["DEFAULT_URL", "AsyncClient", "Client", "Problem", "SightlineError", "Unreachable"]
