@@ -4,6 +4,7 @@ import { h, marked } from "../page/dom.js";
 import { percent, score } from "../page/format.js";
 import { icon } from "../page/icons.js";
 import * as state from "../page/state.js";
+import { results } from "./results.js";
 import * as selection from "./selection.js";
 
 const TAGS = 4;
@@ -16,7 +17,9 @@ export function card(hit) {
       h("span", { className: "caption" }, ...words(hit)),
       h("span", { className: "tags" }, ...tags(hit)),
     ));
-  return h("div", { className: "card", role: "listitem", "data-id": hit.id }, link,
+  // Shown by the switch, though it does not stand out.
+  const faint = hit.score !== null && results.cutoff !== null && hit.score < results.cutoff;
+  return h("div", { className: faint ? "card faint" : "card", role: "listitem", "data-id": hit.id }, link,
     hit.score === null ? null : h("span", { className: "score", "aria-hidden": "true" }, score(hit.score)),
     h("div", { className: "tools" },
       tool("similar", "More like this", "more"), tool("unlike", "Less like this", "less")),

@@ -72,13 +72,15 @@ function onTheirWay(waiting) {
 async function tooNarrow(query) {
   const pieces = segments(query).filter((piece) => piece.kind === "condition");
   const place = h("div", { className: "actions" });
-  say("none", icon("search"), h("h2", {}, "No picture passes this"), h("p", {}, pieces.length > 1 ? "Loosen one condition:" : "Loosen it:"), place);
+  const advice = h("p", {}, "Looking for what to loosen…");
+  say("none", icon("search"), h("h2", {}, "No picture passes this"), advice, place);
   const counted = await Promise.all(pieces.map(async (piece) => {
     const loosened = remove(query, piece);
     const found = await api.search({ q: loosened, limit: 1 }).catch(() => null);
     return { piece, loosened, found: found?.total.value ?? 0 };
   }));
   const useful = counted.filter(({ found }) => found).sort((a, b) => b.found - a.found);
+  advice.textContent = useful.length ? "Loosen one condition:" : pieces.length > 1 ? "Leaving out any one condition does not help." : "";
   const words = segments(query).filter((piece) => piece.kind !== "condition").map((piece) => piece.text).join(" ");
   place.replaceChildren(
     ...useful.map(({ piece, loosened, found }) => button(`Without ${piece.text}: ${number(found)}`, () => state.ask(loosened))),

@@ -7,7 +7,7 @@ import { remembered } from "../page/history.js";
 export const PAGE = 80;
 const MOST_AT_ONCE = 200;
 export const FACETS = ["tag", "year", "format", "source", "collection"];
-const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, terms: [], cursor: null, tookMs: 0, error: null, question: null };
+const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, cutoff: null, cursor: null, tookMs: 0, error: null, question: null };
 
 /** The answer so far. `error` is set instead when the question was refused. */
 export const results = { ...EMPTY, busy: false };
@@ -54,7 +54,7 @@ export async function ask({ quiet = false, wanted = 0 }) {
 
 const size = (wanted) => Math.min(MOST_AT_ONCE, Math.max(PAGE, wanted));
 const body = ({ q, all }) => ({ q: q.trim(), all });
-const parts = (found) => ({ total: found.total, hidden: found.hidden_below_cutoff, terms: found.terms, cursor: found.next_cursor, tookMs: found.took_ms });
+const parts = (found) => ({ total: found.total, hidden: found.hidden_below_cutoff, cutoff: found.cutoff, cursor: found.next_cursor, tookMs: found.took_ms });
 
 async function next(mine, limit) {
   const found = await api.search({ ...body(state.get()), cursor: results.cursor, limit }, mine.signal);
