@@ -88,7 +88,7 @@ def bundled() -> Tagger:
 
 @pytest.mark.skipif(not VAL.is_file(), reason=f"no photographs at {VAL}: set SIGHTLINE_TEST_DATA")
 def test_heat_follows_the_dog(bundled: Tagger) -> None:
-    """In mosaics of four photographs of which one shows a dog, most heat of "dog" lies on it, oftener than by chance."""
+    """In mosaics of four photographs of which one shows a dog, "dog" is hottest there, oftener than by chance."""
     photos = read_photos(VAL)
     dogs = [photo for photo in photos if sum("dog" in caption for caption in photo.captions) >= 4][:32]
     others = iter([photo for photo in photos if not any("dog" in caption for caption in photo.captions)])
