@@ -2,44 +2,29 @@
 
 import json
 import socket
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from indexer import cli, local_stack
-from indexer.settings import get_settings
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.indexer.cli.conftest import Run
 
 
-@pytest.fixture
-def run(
-    stack_home: Path,
-    stack: local_stack.Endpoints,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Run]:
-    """Runs `sightline ...` in the tests' home; exit status, standard output, standard error."""
-    monkeypatch.setenv("SIGHTLINE_HOME", str(stack_home))
-    get_settings.cache_clear()
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sightline", *arguments])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    yield command
-    get_settings.cache_clear()
-
-
-@pytest.mark.parametrize("name", ["index", "search", "tags", "serve", "check", "evaluate", "train", "demo"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "index",
+        "search",
+        "export",
+        "duplicates",
+        "searches",
+        "tags",
+        "serve",
+        "check",
+        "evaluate",
+        "train",
+        "demo",
+    ],
+)
 def test_every_command_explains_itself(run: Run, name: str) -> None:
     """With `--help`."""
     status, out, _ = run(name, "--help")
@@ -66,7 +51,7 @@ def test_a_missing_path_is_one_line_with_the_next_step(run: Run) -> None:
 
 def test_searching_by_an_unknown_tag_suggests_and_fails(run: Run) -> None:
     """It does not answer with nothing."""
-    status, _, err = run("search", "--tag", "no such tag")
+    status, _, err = run("search", 'tag:"no such tag"')
     assert status == 1
     assert "sightline tags" in err
 
@@ -75,7 +60,17 @@ def test_browsing_answers_as_json(run: Run) -> None:
     """An empty library too."""
     status, out, _ = run("search", "--json", "--limit", "3")
     assert status == 0
-    assert set(json.loads(out)) == {"total", "took_ms", "hits"}
+    answer = json.loads(out)
+    assert answer["total_is_exact"]
+    assert len(answer["hits"]) == min(3, answer["total"])
+
+
+def test_a_slip_in_a_query_is_pointed_at(run: Run) -> None:
+    """The character, and what may have been meant."""
+    status, _, err = run("search", "a dog colection:x")
+    assert status == 1
+    assert "at character 7" in err
+    assert "collection" in err
 
 
 def test_a_file_to_resemble_must_be_readable(run: Run, tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""Whole answers, duplicates and saved searches from the command line."""
+
+import csv
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from indexer import local_stack
+from indexer.catalog import connection, images
+from tests.catalogue import add_indexed
+from tests.indexer.cli.conftest import Run
+
+
+@pytest.fixture
+def tag(run: Run, stack: local_stack.Endpoints) -> Iterator[str]:
+    """A tag that three images show, and no others."""
+    run("tags")  # brings the catalogue up to date
+    name = f"tag {uuid.uuid4().hex}"
+    engine = connection.connect(stack.postgres_url)
+    with connection.sessions(engine).begin() as session:
+        ids = [add_indexed(session, {name: 0.9}, caption="=cmd()") for _ in range(3)]
+    yield name
+    with connection.sessions(engine).begin() as session:
+        images.remove(session, ids)
+    engine.dispose()
+
+
+def test_each_kind_of_file(run: Run, tag: str, tmp_path: Path) -> None:
+    """A row for each image, as the file's name says; only whole files appear."""
+    query = f'tag:"{tag}"'
+    for name in ("a.csv", "a.jsonl", "a.parquet"):
+        status, _, err = run("export", query, "-o", str(tmp_path / name), "--columns", "id,caption,tags")
+        assert (status, name in err) == (0, True)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["caption"], row["tags"]) for row in rows] == [("'=cmd()", tag)] * 3
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [str(line["id"]) for line in lines] == [row["id"] for row in rows]
+    assert pq.read_table(tmp_path / "a.parquet").column_names == ["id", "caption", "tags"]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("-o", "a.xlsx"), ".csv, .jsonl"),
+        (("--columns", "id,colour"), "there are id, sku"),
+        (("widht:2000",), "width"),
+    ],
+)
+def test_what_cannot_be_exported(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    """A file of no known kind, an unknown column and a slip are one line with the remedy."""
+    status, _, err = run("export", *arguments)
+    assert (status, words in err, "Traceback" in err) == (1, True, False)
+
+
+def test_duplicates_tell_how_many_were_compared(run: Run, tag: str) -> None:
+    """As JSON for scripts; images this embedder has not seen cannot be compared."""
+    status, out, _ = run("duplicates", f'tag:"{tag}"', "--json")
+    assert (status, json.loads(out)) == (0, [])
+    assert "0 groups among 0 images" in run("duplicates", f'tag:"{tag}"')[2]
+
+
+def test_saved_searches(run: Run, tag: str) -> None:
+    """Kept under a name, counted, and forgotten."""
+    name = uuid.uuid4().hex
+    assert run("searches", "save", name, f'tag:"{tag}"')[0] == 0
+    kept = {one["name"]: one["count"] for one in json.loads(run("searches", "--json")[1])}
+    assert kept[name] == 3
+    assert name[:8] in run("searches")[1]
+    assert run("searches", "save", name, "")[0] == 1
+    assert run("searches", "delete", name)[0] == 0
+    status, _, err = run("searches", "delete", name)
+    assert (status, "No saved search" in err) == (1, True)
