@@ -3,7 +3,7 @@
 import { $, h } from "../page/dom.js";
 import { icon } from "../page/icons.js";
 import * as state from "../page/state.js";
-import { flip, ranks, remove, weigh } from "../query/edit.js";
+import { flip, remove, weigh } from "../query/edit.js";
 import { pictureOf } from "../query/examples.js";
 import { segments } from "../query/segments.js";
 
@@ -67,5 +67,3 @@ function scales(query, piece, index, name) {
   return h("span", { className: "scales", role: "group", "aria-label": `Weight of ${name}` },
     step("minus", -1, "Count it less"), h("output", { title: "weight" }, `×${Math.abs(piece.weight)}`), step("plus", 1, "Count it more"));
 }
-
-export const ranked = () => ranks(state.get().q);

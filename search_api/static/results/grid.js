@@ -190,7 +190,6 @@ function reveal(row) {
 }
 
 export const current = () => active;
-export const elementOf = (id) => cards.get(id);
 export const shownCards = () => cards.entries();
 
 /** The picture in the next row, `direction` 1 down or -1 up, that stands nearest above or below `index`. */
