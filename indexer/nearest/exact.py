@@ -11,7 +11,7 @@ from indexer.nearest.matrix import EmbeddingMatrix, as_array
 from indexer.nearest.ranking import Scores
 from indexer.nearest.target import Key, Target
 
-GATHER_BELOW = 0.25  # share of the rows up to which fetching some is quicker than scanning all
+GATHER_BELOW = 0.1  # share of the rows up to which fetching some is quicker than scanning all
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The best by several lists at once, read only as deep as it takes to be certain.
 
 The threshold algorithm (Fagin, Lotem, Naor 2003, "Optimal aggregation algorithms for middleware"): each channel
-gives images by falling cosine, and the bonus is a third list. Whatever no list has shown yet scores at most the
-weighted sum of where the lists stand. Once a page's last image scores that much, the page is certain. Images are
-scored exactly (the paper's random access) only while what is known of them leaves them a chance.
+gives images by falling cosine; who gets a bonus is known from the start. Whatever has not been shown scores at most
+the weighted sum of where the lists stand. Once a page's last image scores that much, the page is certain. Images are
+scored exactly (the paper's random access) only while what is known of them leaves them a chance: one with a bonus that
+no list has shown scores at most its bonus on top of where the lists stand.
 """
 
 from collections.abc import Callable, Mapping
@@ -94,15 +95,14 @@ def _read(question: Question, read: Reader, depth: int) -> _Seen:
     target = question.target
     lists = {channel: read(channel, depth) for channel in target.channels}
     ends = {c: _end(target, c, cosines, depth) for c, (_, cosines) in lists.items()}
-    bonus_ids, bonus_end = _bonus_list(question, depth)
-    ended = all(len(ids) < depth for ids, _ in lists.values()) and bonus_end == 0
-    shown = [ids for ids, _ in lists.values()] + [bonus_ids]
+    ended = all(len(ids) < depth for ids, _ in lists.values())
+    shown = [ids for ids, _ in lists.values()] + [target.bonus_ids]
     ids = np.unique(np.concatenate(shown))
     ids = ids[_member(ids, question.counted)]
     if ended:  # whatever else there is has no embedding that was found: all of it is looked at
         ids = np.union1d(ids, as_array(question.counted))
     upper, sure = _upper(target, ids, lists, ends)
-    unseen = sum(target.weights[c] * end for c, end in ends.items()) + bonus_end
+    unseen = sum(target.weights[c] * end for c, end in ends.items())
     return _Seen(ids, upper, sure, -np.inf if ended else unseen)
 
 
@@ -110,17 +110,6 @@ def _end(target: Target, channel: Channel, cosines: NDArray[np.float32], depth: 
     """The most an image can have in a channel that has not shown it."""
     missing = float(target.missing.get(channel, 0.0))
     return max(missing, float(cosines[-1])) if len(cosines) >= depth else missing
-
-
-def _bonus_list(question: Question, depth: int) -> tuple[NDArray[np.int64], float]:
-    """The images of the greatest bonus among those that count, and the most any other gets."""
-    target = question.target
-    counted = _member(target.bonus_ids, question.counted)
-    ids, bonus = target.bonus_ids[counted], target.bonus[counted]
-    if len(ids) <= depth:
-        return ids, 0.0
-    order = np.argpartition(-bonus, depth)
-    return ids[order[:depth]], float(bonus[order[depth]])
 
 
 def _upper(
