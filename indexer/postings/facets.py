@@ -114,22 +114,25 @@ def commonest(
 ) -> list[tuple[int, Key]]:
     """(images, key) of the `limit` values most frequent among some images, and of all as frequent as the last.
 
-    Values are tried from the one with the most images on; no value with fewer images than the least of the best has
-    can be one of them.
+    Values are tried from the commonest on. One that has fewer images than the least of the best cannot be among them,
+    nor can any of a block that shares fewer images with those asked for.
     """
     found: list[tuple[int, Key]] = []
     best: list[int] = []  # a heap of the `limit` largest
     least = 1
-    for images, key, ids in family.by_size:
-        if images < least or limit < 1 or not among:
-            break
-        shared = ids.intersection_cardinality(among)
-        if shared >= least and key not in without:
-            found.append((shared, key))
-            heappush(best, shared)
-            if len(best) > limit:
-                heappop(best)
-            least = best[0] if len(best) == limit else 1
+    for block in family.blocks if limit and among else ():
+        if block.most < least or (
+            len(block.keys) > 1 and block.bounds.intersection_cardinality(among) < least
+        ):
+            continue
+        for key in block.keys:
+            shared = family.get(key).intersection_cardinality(among)
+            if shared >= least and key not in without:
+                found.append((shared, key))
+                heappush(best, shared)
+                if len(best) > limit:
+                    heappop(best)
+                least = best[0] if len(best) == limit else 1
     return [row for row in found if row[0] >= least]
 
 

@@ -9,6 +9,9 @@ from pyroaring import BitMap
 
 from indexer.catalog.postings import Key
 
+# Rare values are put together until they have this part of the library: small enough to be passed over as one.
+BLOCK_PART = 0.05
+
 
 def from_ids(ids: np.ndarray) -> BitMap:
     """The set of these ids (n,), integers in any order from 0 up to 2^32 - 1."""
@@ -32,10 +35,32 @@ def size(members: BitMap) -> int:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Some values of a field: none has more images than `most`, nor an image that is not in `bounds`."""
+
+    keys: tuple[Key, ...]
+    most: int
+    bounds: BitMap
+
+    def widened(self, more: Mapping[Key, BitMap], members: Mapping[Key, BitMap]) -> "Block":
+        """Good for `members`, which have gained `more`; it has no less than they even if they lost some besides."""
+        gained = [key for key in self.keys if key in more]
+        if not gained:
+            return self
+        most = max(self.most, *(len(members[key]) for key in gained))
+        return Block(self.keys, most, self.bounds.union(*(more[key] for key in gained)))
+
+
+@dataclass(frozen=True)
 class Family:
-    """The searchable images of each value of a field. Nothing in it is ever changed in place."""
+    """The searchable images of each value of a field. Nothing in it is ever changed in place.
+
+    Every value is in one of the `blocks`, rare ones together with others as rare: where a block has too few images,
+    its values need not be tried one by one.
+    """
 
     members: Mapping[Key, BitMap]
+    blocks: tuple[Block, ...]
 
     @classmethod
     def of(cls, groups: Iterable[tuple[Key, np.ndarray]], searchable: BitMap) -> "Family":
@@ -47,7 +72,8 @@ class Family:
         for found in members.values():
             found.run_optimize()
             found.shrink_to_fit()
-        return cls({key: found for key, found in members.items() if found})
+        members = {key: found for key, found in members.items() if found}
+        return cls(members, _blocks(members, int(BLOCK_PART * len(searchable))))
 
     def patched(self, changed: BitMap, fresh: "Family") -> "Family":
         """With the images `changed` as they are in `fresh`."""
@@ -57,17 +83,14 @@ class Family:
                 members[key] = old - changed
         for key, new in fresh.members.items():
             members[key] = members[key] | new if key in members else new
-        return Family({key: found for key, found in members.items() if found})
+        placed = {key for block in self.blocks for key in block.keys}
+        added = _blocks({key: ids for key, ids in fresh.members.items() if key not in placed}, 0)
+        blocks = (*(block.widened(fresh.members, members) for block in self.blocks), *added)
+        return Family({key: ids for key, ids in members.items() if ids}, blocks)
 
     def get(self, key: Key) -> BitMap:
         """The images of one value; none if it has none."""
         return self.members.get(key, _EMPTY)
-
-    @cached_property
-    def by_size(self) -> list[tuple[int, Key, BitMap]]:
-        """(images, key, ids), the commonest value first."""
-        counted = [(len(ids), key, ids) for key, ids in self.members.items()]
-        return sorted(counted, key=lambda row: -row[0])
 
     @cached_property
     def all_of_them(self) -> BitMap:
@@ -76,8 +99,25 @@ class Family:
 
     @property
     def size(self) -> int:
-        """Bytes, near enough."""
-        return sum(size(ids) for ids in self.members.values())
+        """Bytes, near enough; the bounds of a block of one are its value's own set."""
+        bounds = sum(size(block.bounds) for block in self.blocks if len(block.keys) > 1)
+        return bounds + sum(size(ids) for ids in self.members.values())
 
 
 _EMPTY = BitMap()
+
+
+def _blocks(members: Mapping[Key, BitMap], room: int) -> tuple[Block, ...]:
+    """The commonest values first, each block with so many that all of them have at most `room` images, or one."""
+    blocks: list[list[Key]] = []
+    filled = 0
+    for key in sorted(members, key=lambda key: -len(members[key])):
+        filled += len(members[key])
+        if not blocks or filled > room:
+            blocks.append([])
+            filled = len(members[key])
+        blocks[-1].append(key)
+    return tuple(
+        Block(tuple(keys), len(members[keys[0]]), BitMap.union(*(members[key] for key in keys)))
+        for keys in blocks
+    )

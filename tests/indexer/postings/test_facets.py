@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -186,10 +187,14 @@ def test_conjuncts() -> None:
     st.sets(st.integers(1, 20)),
     st.integers(0, 5),
     st.sets(st.integers(0, 11)),
+    st.integers(20, 400),
 )
-def test_commonest(members: list[set[int]], among: set[int], limit: int, without: set[int]) -> None:
+def test_commonest(
+    members: list[set[int]], among: set[int], limit: int, without: set[int], library: int
+) -> None:
     """The same as counting every value: none is given up too early, ties with the last are kept."""
-    family = Family({key: BitMap(ids) for key, ids in enumerate(members) if ids})
+    groups = ((key, np.array(sorted(ids), np.int64)) for key, ids in enumerate(members))
+    family = Family.of(groups, BitMap(range(library + 1)))  # the larger, the more values in a block
     counts = {key: len(ids & among) for key, ids in enumerate(members) if key not in without and ids & among}
     ranked = sorted(counts.values(), reverse=True)
     least = ranked[limit - 1] if 0 < limit <= len(ranked) else 1

@@ -37,7 +37,18 @@ def test_family_of_groups(groups: list[tuple[int, list[int]]], searchable: set[i
     plain = _plain(groups, searchable)
     assert {key: set(ids) for key, ids in family.members.items()} == plain
     assert set(family.all_of_them) == set().union(*plain.values())
-    assert [images for images, _, _ in family.by_size] == sorted(map(len, plain.values()), reverse=True)
+    _check_blocks(family)
+
+
+def _check_blocks(family: Family) -> None:
+    """Every value is in one block, which promises no less than it has."""
+    keys = [key for block in family.blocks for key in block.keys]
+    assert set(family.members) <= set(keys)
+    assert len(keys) == len(set(keys))
+    for block in family.blocks:
+        for key in block.keys:
+            assert family.get(key) <= block.bounds
+            assert len(family.get(key)) <= block.most
 
 
 @given(GROUPS, GROUPS, st.sets(st.integers(1, 12)))
@@ -53,6 +64,17 @@ def test_patched_family(
         expected[key] = expected.get(key, set()) | ids
     assert {key: set(ids) for key, ids in patched.members.items()} == expected
     assert {key: set(ids) for key, ids in family.members.items()} == _plain(before, everything)
+    _check_blocks(patched)
+    again = patched.patched(BitMap(changed), _family(before, changed))
+    assert {key: set(ids) for key, ids in again.members.items()} == _plain(before, everything)
+    _check_blocks(again)
+
+
+def test_rare_values_share_a_block() -> None:
+    """The common one stands alone; those that are rare are together, up to a part of the library."""
+    groups = [(1, list(range(60))), *((key, [key]) for key in range(2, 9))]
+    family = _family(groups, set(range(100)))
+    assert [block.keys for block in family.blocks] == [(1,), (2, 3, 4, 5, 6), (7, 8)]
 
 
 def test_size() -> None:
