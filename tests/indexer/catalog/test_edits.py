@@ -6,19 +6,19 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.catalog import edits
+from indexer.catalog import conditions, edits
 from indexer.catalog.annotations import annotator_id
 from indexer.catalog.corrections import PERSON
 from indexer.catalog.edits import Wish
-from indexer.catalog.filters import TagIds, matching_ids
 from indexer.catalog.tags import ensure
 from indexer.errors import NotFound, QueryError, UnknownTag
+from indexer.query import TagIs
 from indexer.tables import ImageTag, Tag, TagName
 from tests.catalogue import add_indexed
 
 
 def _showing(session: Session, name: str) -> set[int]:
-    return set(matching_ids(session, TagIds(all=[ensure(session, [name])[name]])))
+    return set(conditions.ids(session, TagIs(name, tag_id=ensure(session, [name])[name])).tolist())
 
 
 def _said(session: Session) -> set[tuple[int, str, bool]]:
