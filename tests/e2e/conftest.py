@@ -186,11 +186,16 @@ def _watch(page: Page, address: str, wrong: list[str]) -> None:
     )
 
 
+def settled(page: Page) -> None:
+    """Wait until what was asked is answered."""
+    expect(page.locator("#summary")).not_to_have_attribute("aria-busy", "true")
+
+
 @pytest.fixture
 def page(new_page: NewPage) -> Page:
     """A fresh page on the whole library, on a desk."""
     page = new_page()
-    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#results .card[data-id]").first).to_be_visible()
     return page
 
 

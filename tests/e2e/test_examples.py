@@ -6,6 +6,8 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import settled
+
 
 def test_a_picture_and_words_make_one_question(page: Page, address: str, photographs: list[Path]) -> None:
     """A picture shown is found itself; words join it with a weight of their own; a reload keeps its thumbnail."""
@@ -43,6 +45,7 @@ def test_more_like_this_and_less_like_that(page: Page) -> None:
     first.hover()
     first.get_by_role("button", name="More like this").click()
     expect(page.locator("#text")).to_have_value(f"like:{shown}")
+    settled(page)
     nearest = page.locator("#results .card").first
     expect(nearest).to_have_attribute("data-id", str(shown))
     second = page.locator("#results .card").nth(1)

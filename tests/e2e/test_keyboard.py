@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import settled
+
 
 def test_search_walk_select_tag_and_open_without_a_mouse(page: Page) -> None:
     """From the box to the grid, along it, a selection, a tag on it, a picture, and back to the box."""
@@ -14,6 +16,7 @@ def test_search_walk_select_tag_and_open_without_a_mouse(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"q=a\+dog"))
     expect(page.locator("#order")).to_have_value("relevance")
+    settled(page)
     page.keyboard.press("ArrowDown")
     cards = page.locator("#results .card")
     expect(cards.first.locator("a")).to_be_focused()

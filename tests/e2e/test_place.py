@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Arrival, NewPage
 
-BOXES = """() => [...document.querySelectorAll('#results .card')].map((card) => {
+BOXES = """() => [...document.querySelectorAll('#results .card[data-id]')].map((card) => {
   const box = card.getBoundingClientRect();
   const image = card.querySelector('img');
   return [box.left, box.top, box.right, box.height, box.width / box.height, image.naturalWidth / image.naturalHeight];

@@ -16,6 +16,7 @@ let ratios = [];
 let width = 0;
 let active = 0;
 let drawing = 0;
+let hadFocus = false;
 let waiting;
 
 export function initGrid() {
@@ -37,12 +38,20 @@ function show(anew) {
   clearTimeout(waiting);
   $("results").classList.remove("waiting");
   if (anew) active = 0;
+  hadFocus ||= anew && $("results").contains(document.activeElement);
   const ids = new Set(results.hits.map((hit) => hit.id));
   for (const [id, element] of cards) if (anew || !ids.has(id)) forget(id, element);
   for (const element of $("results").querySelectorAll(".skeleton")) element.remove();
   width = $("results").clientWidth;
   measure();
   draw();
+  if (anew) refocus();
+}
+
+/** Who was among the pictures when others came is at the first of these. */
+function refocus() {
+  if (hadFocus && results.hits.length) goToPicture(0);
+  hadFocus = false;
 }
 
 function measure() {
@@ -135,6 +144,7 @@ function redress(id) {
 }
 
 function skeleton() {
+  hadFocus ||= $("results").contains(document.activeElement);
   for (const [id, element] of cards) forget(id, element);
   width = $("results").clientWidth;
   const drawn = justify([...SKELETON, ...SKELETON], settings());

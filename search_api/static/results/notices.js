@@ -11,7 +11,11 @@ import { ask, on, points, results } from "./results.js";
 
 export function initNotices() {
   on("asked", ({ detail }) => { if (!detail.quiet) clear(); });
-  on("answered", () => (results.hits.length ? clear() : nothing(state.get())));
+  on("answered", () => {
+    if (results.nearest) nothingStandsOut(results.hidden.value);
+    else if (results.hits.length) clear();
+    else nothing(state.get());
+  });
   on("refused", () => { if (!results.hits.length) failure(results.error); });
   on("stuck", ({ detail }) => stuck(detail.error));
 }
@@ -33,10 +37,8 @@ function stuck(error) {
   say("error more", h("p", {}, ...prose(error.message)), h("div", { className: "actions" }, button("Try again", () => { clear(); dispatchEvent(new Event("scroll")); })));
 }
 
-/** A search that found nothing: an empty library, pictures still on their way, nothing that stands out, or a filter too narrow. */
+/** A search that found nothing: an empty library, pictures still on their way, or a filter too narrow. */
 async function nothing(now) {
-  const { value } = results.hidden;
-  if (value) return nothingStandsOut(value);
   const stats = await api.stats().catch(() => null);
   if (state.get() !== now) return undefined;
   const waiting = stats ? stats.images.pending + stats.images.annotated : 0;
@@ -45,10 +47,11 @@ async function nothing(now) {
   return tooNarrow(now.q);
 }
 
+/** Said above the few that come nearest. */
 function nothingStandsOut(hidden) {
   say("none", icon("search"), h("h2", {}, "Nothing stands out"),
-    h("p", {}, `No picture fits this better than the library does on average. ${count(hidden, "picture passes", "pictures pass")} the rest of the question.`),
-    h("div", { className: "actions" }, button("Show the nearest anyway", () => state.set({ all: true }))));
+    h("p", {}, `No picture fits this clearly better than the library does on average. These ${number(results.hits.length)} come nearest, of ${count(hidden, "picture", "pictures")} that may be shown.`),
+    h("div", { className: "actions" }, button("Show them all, nearest first", () => state.set({ all: true }), true)));
 }
 
 const art = (moving) => h("div", { className: moving ? "art moving" : "art", "aria-hidden": "true" }, h("i"), h("i"), h("i"), h("i"), h("i"));

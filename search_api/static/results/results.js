@@ -6,8 +6,9 @@ import { remembered } from "../page/history.js";
 
 export const PAGE = 80;
 const MOST_AT_ONCE = 200;
+const NEAREST = 24;
 export const FACETS = ["tag", "year", "format", "source", "collection"];
-const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, cutoff: null, cursor: null, tookMs: 0, error: null, question: null };
+const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, cutoff: null, cursor: null, tookMs: 0, error: null, question: null, nearest: false };
 
 /** The answer so far. `error` is set instead when the question was refused. */
 export const results = { ...EMPTY, busy: false };
@@ -39,6 +40,7 @@ export async function ask({ quiet = false, wanted = 0 }) {
   try {
     const first = await api.search({ ...body(now), facets: FACETS, limit: size(wanted) }, mine.signal);
     Object.assign(results, { ...EMPTY, ...parts(first), hits: first.hits, facets: first.facets ?? {}, question: state.question(now) });
+    if (!results.hits.length && results.hidden.value) await showNearest(now, mine);
     while (results.hits.length < wanted && results.cursor) await next(mine, size(wanted - results.hits.length));
     results.busy = false;
     tell("answered", { quiet });
@@ -55,6 +57,12 @@ export async function ask({ quiet = false, wanted = 0 }) {
 const size = (wanted) => Math.min(MOST_AT_ONCE, Math.max(PAGE, wanted));
 const body = ({ q, all }) => ({ q: q.trim(), all });
 const parts = (found) => ({ total: found.total, hidden: found.hidden_below_cutoff, cutoff: found.cutoff, cursor: found.next_cursor, tookMs: found.took_ms });
+
+/** Where nothing stands out, a few of what comes nearest: better than an empty page, and said to be no more than that. */
+async function showNearest(now, mine) {
+  const found = await api.search({ q: body(now).q, all: true, limit: NEAREST }, mine.signal);
+  Object.assign(results, { hits: found.hits, nearest: true });
+}
 
 async function next(mine, limit) {
   const found = await api.search({ ...body(state.get()), cursor: results.cursor, limit }, mine.signal);
