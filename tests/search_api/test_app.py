@@ -44,8 +44,8 @@ def test_surprises_leak_nothing(client: TestClient, library: dict[str, int], mon
     def surprise(*_: object, **__: object) -> None:
         raise ZeroDivisionError("the secret")
 
-    monkeypatch.setattr(Session, "scalar", surprise)
-    answer = client.get("/v1/search")
+    monkeypatch.setattr(Session, "scalars", surprise)
+    answer = client.get(f"/v1/images/{library['coffee.png']}")
     assert (answer.status_code, answer.json()["name"]) == (500, "internal_error")
     assert "secret" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"

@@ -67,13 +67,12 @@ def test_stats_count_states(client: TestClient, library: dict[str, int]) -> None
     assert stats["max_bytes"] == 2_000_000
 
 
-def test_tags_search_without_milvus(without_milvus: TestClient, library: dict[str, int]) -> None:
-    """Browsing and tags go on; words are a 503 that names Milvus; readiness says so."""
+def test_searches_go_on_without_milvus(without_milvus: TestClient, library: dict[str, int]) -> None:
+    """Browsing, tags and, from memory, words too; readiness says what is missing."""
     browsed = without_milvus.post("/v1/search", json={})
     assert browsed.json()["total"]["value"] == len(library)
-    answer = without_milvus.post("/v1/search", json={"text": "a cat"})
-    assert (answer.status_code, answer.json()["service"]) == (503, "milvus")
-    assert answer.headers["retry-after"]
+    found = without_milvus.post("/v1/search", json={"text": "a cat", "all": True})
+    assert len(found.json()["hits"]) == len(library)
     ready = without_milvus.get("/readyz")
     assert ready.status_code == 503
     assert [name for name, part in ready.json()["parts"].items() if not part["ok"]] == ["milvus"]
