@@ -213,8 +213,9 @@ class Nearest:
         if answer is not None:
             end = (float(answer.page.fused[-1]), int(answer.page.ids[-1])) if len(answer.page.ids) else None
             planner.reached(question, depth, end)
-        if answer is not None and not answer.exact and question.whole and search.matrix is not None:
-            answer = None  # the memory can tell what is above the floor
+        counts = question.whole or question.floor is not None
+        if answer is not None and not answer.exact and counts and search.matrix is not None:
+            answer = None  # the memory can tell how many are above the floor, and a total should not waver
         return answer, planner.overfetch(question, search.situation, depth)
 
     def _reader(self, target: Target, among: NDArray[np.int64] | None) -> threshold.Reader:
