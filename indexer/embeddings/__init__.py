@@ -6,7 +6,7 @@ the inner product is the cosine. A store reads and writes the collections of its
 models never mix. It knows no tags: a filter arrives as the ids that pass it.
 
 Milvus Lite gets a FLAT index, which is exact, also under a filter. A Milvus server gets HNSW, searched with
-`ef >= 256`; where that returns fewer rows than pass the filter, those are fetched and scored exactly.
+`ef >= 256` and twice what is asked for; under a filter it may lose hits, which whoever asks must expect.
 """
 
 import re
@@ -28,13 +28,11 @@ __all__ = ["MAX_LIMIT", "Channel", "EmbeddingStore", "InvalidEmbedding", "ModelV
 Channel = Literal["images", "captions"]
 
 MAX_LIMIT = 16_384  # Milvus's own bound on what one search returns
-WITHIN_CHUNK = 50_000  # ids in one expression: each costs less the more there are; this is half a megabyte
 WRITE_CHUNK = 1_000  # rows in one request; also the most that Lite holds unflushed, where searches are slow
-OVERFETCH_FROM = 16_384  # ids from which an unfiltered search, filtered here, is tried first on a FLAT index
 _HNSW_BUILD = {"M": 16, "efConstruction": 200}
 _MIN_EF = 256
 _RACE_S = 2.0
-_PAGE = 2_000  # rows, or ids with their vectors (4 MB at 512 dimensions), fetched at once
+_PAGE = 2_000  # rows fetched at once
 _OUTPUT: dict[Channel, list[str]] = {"images": ["id"], "captions": ["id", "image_id"]}
 
 
@@ -198,37 +196,35 @@ class EmbeddingStore:
     ) -> tuple[NDArray[np.int64], Vectors]:
         """Image ids (n,) and inner products (n,), the greatest first, n <= `limit`; in `captions` an id may recur.
 
-        `query` (dimension,) float32 of unit length; `limit` 1..16,384. `among` holds the image ids allowed, sent
-        to Milvus in the request: under it HNSW may lose hits. Raises `InvalidEmbedding`, `QueryError` (limit).
+        Ties by id. `query` (dimension,) float32 of unit length; `limit` 1..16,384. `among` holds the image ids
+        allowed, sent to Milvus in the request: under it HNSW may lose hits. Raises `InvalidEmbedding`, `QueryError`
+        (limit).
         """
         (query,) = self._checked(np.asarray(query)[None], 1)
-        _check_limit(limit)
-        expression = "" if among is None else _among(_image_field(channel), [int(i) for i in among])
-        hits = self._nearest(channel, query, limit, expression)
-        ids = np.fromiter((image for _, image, _ in hits), np.int64, len(hits))
-        scores = np.fromiter((score for _, _, score in hits), np.float32, len(hits))
-        order = np.argsort(-scores, kind="stable")
+        if not 1 <= limit <= MAX_LIMIT:
+            raise QueryError(
+                f"A search returns 1 to {MAX_LIMIT} hits, not {limit}: ask for fewer, or filter."
+            )
+        if among is not None and not len(among):  # an empty list in an expression has meant everything
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        (hits,) = self._milvus.call(
+            "search",
+            self.collection(channel),
+            data=[query],
+            anns_field="embedding",
+            limit=limit,
+            filter="" if among is None else _among(_image_field(channel), [int(i) for i in among]),
+            search_params={
+                "metric_type": "IP",
+                "params": {} if self.exact else {"ef": max(_MIN_EF, 2 * limit)},
+            },
+            output_fields=_OUTPUT[channel],
+        )
+        field = _image_field(channel)
+        ids = np.fromiter((hit["entity"][field] for hit in hits), np.int64, len(hits))
+        scores = np.fromiter((hit["distance"] for hit in hits), np.float32, len(hits))
+        order = np.lexsort((ids, -scores))
         return ids[order], scores[order]
-
-    def search_images(
-        self, query: Vectors, limit: int, within: Sequence[int] | None = None
-    ) -> list[tuple[int, float]]:
-        """The nearest images: (image id, inner product in -1..1), best first, ties by id.
-
-        `query` (dimension,) float32 of unit length; `limit` 1..16,384. `within` holds the image ids allowed:
-        `None` means all, an empty one gives no hits. No hit that exists is lost to `within`.
-        Raises `InvalidEmbedding`, `QueryError` (limit).
-        """
-        return [(i, score) for i, _, score in self._search("images", query, limit, within)]
-
-    def search_captions(
-        self, query: Vectors, limit: int, within: Sequence[int] | None = None
-    ) -> list[tuple[int, int, float]]:
-        """The nearest captions: (caption id, image id, inner product), best first, ties by id.
-
-        As `search_images`, `within` holding image ids too. An image with several captions may appear often.
-        """
-        return self._search("captions", query, limit, within)
 
     def image_ids(self) -> Iterator[int]:
         """Every image id stored, each once, in no particular order; a few thousand in memory at a time."""
@@ -240,7 +236,14 @@ class EmbeddingStore:
 
     def count(self, channel: Channel) -> int:
         """Rows stored for `channel`, including those just written."""
-        return self._count(channel, "")
+        rows = self._milvus.call(
+            "query",
+            self.collection(channel),
+            filter="",
+            output_fields=["count(*)"],
+            consistency_level="Strong",
+        )
+        return int(rows[0]["count(*)"])
 
     def healthy(self) -> bool:
         """Whether Milvus answers now. Never raises."""
@@ -250,94 +253,13 @@ class EmbeddingStore:
         """Disconnect. The store reconnects when it is used again."""
         self._milvus.close()
 
-    def _search(
-        self, channel: Channel, query: Vectors, limit: int, within: Sequence[int] | None
-    ) -> list[tuple[int, int, float]]:
-        (query,) = self._checked(np.asarray(query)[None], 1)
-        _check_limit(limit)
-        if within is None:
-            return _best(self._nearest(channel, query, limit), limit)
-        allowed = np.unique(np.asarray(within, dtype=np.int64))
-        found = self._overfetch(channel, query, limit, allowed)
-        if found is None:
-            found = [
-                hit for c in _chunks(allowed, WITHIN_CHUNK) for hit in self._among(channel, query, limit, c)
-            ]
-        return _best(found, limit)
-
-    def _nearest(
-        self, channel: Channel, query: Vectors, limit: int, expression: str = ""
-    ) -> list[tuple[int, int, float]]:
-        """One search; hits as (row id, image id, score)."""
-        params = {"ef": max(_MIN_EF, 2 * limit)} if self._index_type() == "HNSW" else {}
-        (hits,) = self._milvus.call(
-            "search",
-            self.collection(channel),
-            data=[query],
-            anns_field="embedding",
-            limit=limit,
-            filter=expression,
-            search_params={"metric_type": "IP", "params": params},
-            output_fields=_OUTPUT[channel],
-        )
-        field = _image_field(channel)
-        return [(int(h["id"]), int(h["entity"][field]), float(h["distance"])) for h in hits]
-
-    def _overfetch(
-        self, channel: Channel, query: Vectors, limit: int, allowed: NDArray[np.int64]
-    ) -> list[tuple[int, int, float]] | None:
-        """Hits within many ids, by filtering here what an unfiltered search returns; `None` if too few pass.
-
-        Exact, since FLAT is: the best of all, in order, hold the best of some as soon as enough of them pass.
-        """
-        wide = max(1_024, 4 * limit)
-        if len(allowed) < OVERFETCH_FROM or wide > MAX_LIMIT or self._index_type() != "FLAT":
-            return None
-        hits = self._nearest(channel, query, wide)
-        passing = np.isin(np.array([image for _, image, _ in hits]), allowed)
-        found = [hit for hit, passes in zip(hits, passing, strict=True) if passes]
-        return found if len(found) >= limit or len(hits) < wide else None
-
-    def _among(
-        self, channel: Channel, query: Vectors, limit: int, allowed: list[int]
-    ) -> list[tuple[int, int, float]]:
-        """Hits within at most `WITHIN_CHUNK` ids. HNSW may lose some under a filter: then all are scored."""
-        expression = _among(_image_field(channel), allowed)
-        hits = self._nearest(channel, query, limit, expression)
-        if (
-            len(hits) >= limit
-            or self._index_type() != "HNSW"
-            or self._count(channel, expression) <= len(hits)
-        ):
-            return hits
-        return [hit for page in _chunks(allowed, _PAGE) for hit in self._scored(channel, query, page)]
-
-    def _scored(self, channel: Channel, query: Vectors, allowed: list[int]) -> list[tuple[int, int, float]]:
-        rows = self._rows(channel, _among(_image_field(channel), allowed), ["embedding"])
-        field = _image_field(channel)
-        return [
-            (r["id"], r[field], float(np.dot(np.asarray(r["embedding"], np.float32), query))) for r in rows
-        ]
-
-    def _count(self, channel: Channel, expression: str) -> int:
-        rows = self._milvus.call(
-            "query",
-            self.collection(channel),
-            filter=expression,
-            output_fields=["count(*)"],
-            consistency_level="Strong",
-        )
-        return int(rows[0]["count(*)"])
-
-    def _rows(
-        self, channel: Channel, expression: str = "", more: Sequence[str] = ()
-    ) -> Iterator[dict[str, Any]]:
+    def _rows(self, channel: Channel) -> Iterator[dict[str, Any]]:
         """Rows in bounded memory, past the bound on one answer."""
         pages = self._milvus.pages(
             self.collection(channel),
             batch_size=_PAGE,
-            filter=expression,
-            output_fields=[*_OUTPUT[channel], *more],
+            filter="",
+            output_fields=_OUTPUT[channel],
             consistency_level="Strong",
         )
         return (row for page in pages for row in page)
@@ -399,11 +321,6 @@ class EmbeddingStore:
         return checked(vectors, (rows, self._dimension), self._model.name)
 
 
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_LIMIT:
-        raise QueryError(f"A search returns 1 to {MAX_LIMIT} hits, not {limit}: ask for fewer, or filter.")
-
-
 def _image_field(channel: Channel) -> str:
     return "id" if channel == "images" else "image_id"
 
@@ -412,10 +329,6 @@ def _among(field: str, ids: Sequence[int]) -> str:
     return f"{field} in [{','.join(map(str, ids))}]"
 
 
-def _chunks(ids: Sequence[int] | NDArray[np.int64], size: int) -> Iterator[list[int]]:
+def _chunks(ids: Sequence[int], size: int) -> Iterator[list[int]]:
     whole = [int(i) for i in ids]
     return (whole[start : start + size] for start in range(0, len(whole), size))
-
-
-def _best(hits: list[tuple[int, int, float]], limit: int) -> list[tuple[int, int, float]]:
-    return sorted(hits, key=lambda hit: (-hit[2], hit[0]))[:limit]

@@ -96,105 +96,64 @@ def captions_of(images: Sequence[int]) -> list[int]:
 
 
 def test_nearest_images_come_first_with_their_cosine(filled: Filled) -> None:
-    """Plain Python numbers, equal to numpy's inner products."""
+    """Equal to numpy's inner products."""
     query = unit(1, seed=2)[0]
-    hits = filled.store.search_images(query, 10)
-    assert [image for image, _ in hits] == exact(filled.images, query, range(IMAGES), 10)
-    assert [score for _, score in hits] == pytest.approx(
-        [float(filled.images[i] @ query) for i, _ in hits], abs=1e-5
-    )
-    assert {(type(image), type(score)) for image, score in hits} == {(int, float)}
+    ids, scores = filled.store.nearest("images", query, 10)
+    assert ids.tolist() == exact(filled.images, query, range(IMAGES), 10)
+    assert scores == pytest.approx(filled.images[ids] @ query, abs=1e-5)
+    assert (ids.dtype, scores.dtype) == (np.int64, np.float32)
 
 
 def test_captions_lead_to_their_images(filled: Filled) -> None:
     """Several captions of an image are separate hits, each naming the image."""
     query = filled.captions[31]
-    hits = filled.store.search_captions(query, 5)
-    assert hits[0][:2] == (31, 10)
-    assert [caption for caption, _, _ in hits] == exact(
-        filled.captions, query, range(len(filled.captions)), 5
-    )
-    assert all(image == caption // CAPTIONS_EACH for caption, image, _ in hits)
+    ids, scores = filled.store.nearest("captions", query, 5)
+    best = exact(filled.captions, query, range(len(filled.captions)), 5)
+    assert ids.tolist() == [caption // CAPTIONS_EACH for caption in best]
+    assert ids[0] == 31 // CAPTIONS_EACH
+    assert scores == pytest.approx(filled.captions[best] @ query, abs=1e-5)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    within=st.sets(st.integers(0, IMAGES + 20), max_size=IMAGES),
+    among=st.sets(st.integers(0, IMAGES + 20), max_size=IMAGES),
     limit=st.integers(1, 50),
     seed=st.integers(0, 1000),
 )
-def test_a_filter_never_loses_a_hit(filled: Filled, within: set[int], limit: int, seed: int) -> None:
-    """Whatever ids are allowed, known or not, both channels answer exactly as numpy does."""
+def test_a_filter_never_loses_a_hit(filled: Filled, among: set[int], limit: int, seed: int) -> None:
+    """Whatever ids are allowed, known or not, both channels of an exact index answer as numpy does."""
     query = unit(1, seed)[0]
-    known = sorted(image for image in within if image < IMAGES)
-    images = filled.store.search_images(query, limit, list(within))
-    assert [image for image, _ in images] == exact(filled.images, query, known, limit)
-    captions = filled.store.search_captions(query, limit, list(within))
-    assert [caption for caption, _, _ in captions] == exact(filled.captions, query, captions_of(known), limit)
-
-
-def test_a_filter_in_many_chunks_is_exact(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More ids than one expression holds, some twice: results are merged, no hit is lost or doubled."""
-    monkeypatch.setattr(embeddings, "WITHIN_CHUNK", 37)
-    query = unit(1, seed=3)[0]
-    within = [*range(0, IMAGES, 2), *range(0, IMAGES, 4)]
-    hits = filled.store.search_captions(query, 40, within)
-    assert [caption for caption, _, _ in hits] == exact(
-        filled.captions, query, captions_of(range(0, IMAGES, 2)), 40
-    )
-
-
-@pytest.mark.parametrize("every", [2, 100])
-def test_a_wide_filter_is_exact_by_either_road(
-    stack: local_stack.Endpoints, monkeypatch: pytest.MonkeyPatch, every: int
-) -> None:
-    """Many ids: the best of all, filtered afterwards, do when enough pass; when they do not, ids are sent."""
-    monkeypatch.setattr(embeddings, "OVERFETCH_FROM", 1)
-    vectors, query = unit(4_000), unit(1, seed=4)[0]
-    store = open_store(stack.milvus_url)
-    store.ensure()
-    store.upsert_images(range(len(vectors)), vectors)
-    within = range(0, len(vectors), every)
-    hits = store.search_images(query, 30, within)
-    assert [image for image, _ in hits] == exact(vectors, query, within, 30)
-    store.close()
-
-
-def test_an_approximate_index_loses_nothing_under_a_filter(stack: local_stack.Endpoints) -> None:
-    """HNSW drops hits that a filter leaves; those are found by scoring what the filter allows."""
-    with fill(open_store(stack.milvus_url, index="HNSW")) as content:
-        query = unit(1, seed=5)[0]
-        within = list(range(0, IMAGES, 30))
-        assert [i for i, _ in content.store.search_images(query, 10, within)] == exact(
-            content.images, query, within, 10
-        )
-        captions = content.store.search_captions(query, 30, within)
-        assert [c for c, _, _ in captions] == exact(content.captions, query, captions_of(within), 30)
+    known = sorted(image for image in among if image < IMAGES)
+    images, _ = filled.store.nearest("images", query, limit, list(among))
+    assert images.tolist() == exact(filled.images, query, known, limit)
+    captions, _ = filled.store.nearest("captions", query, limit, list(among))
+    best = exact(filled.captions, query, captions_of(known), limit)
+    assert captions.tolist() == [caption // CAPTIONS_EACH for caption in best]
 
 
 def test_nothing_allowed_means_no_hits(store: EmbeddingStore) -> None:
     """An empty filter is not an absent one."""
     store.upsert_images([1], unit(1))
-    assert store.search_images(unit(1)[0], 5, []) == []
-    assert store.search_images(unit(1)[0], 5, None) != []
-    assert store.search_captions(unit(1)[0], 5, None) == []
+    assert len(store.nearest("images", unit(1)[0], 5, [])[0]) == 0
+    assert len(store.nearest("images", unit(1)[0], 5, None)[0]) == 1
+    assert len(store.nearest("captions", unit(1)[0], 5, None)[0]) == 0
 
 
 @pytest.mark.parametrize("limit", [0, -1, embeddings.MAX_LIMIT + 1])
 def test_a_limit_out_of_range_is_refused(filled: Filled, limit: int) -> None:
     """Milvus returns at most 16,384 rows; a quietly shortened answer would look complete."""
     with pytest.raises(QueryError, match=r"16384"):
-        filled.store.search_images(unit(1)[0], limit)
+        filled.store.nearest("images", unit(1)[0], limit)
 
 
 def test_a_second_upsert_replaces(store: EmbeddingStore) -> None:
     """Of one id there is one row, the last given, within a batch as across batches."""
     first, second, third = unit(3)
     store.upsert_images([7, 8, 7], np.stack([first, first, second]))
-    assert store.search_images(second, 1) == [(7, pytest.approx(1, abs=1e-5))]
+    assert store.nearest("images", second, 1) == ([7], [pytest.approx(1, abs=1e-5)])
     store.upsert_images([7], third[None])
     assert sorted(store.image_ids()) == [7, 8]
-    assert store.search_images(third, 1)[0][0] == 7
+    assert store.nearest("images", third, 1)[0] == [7]
     store.upsert_captions([1, 1], [7, 8], np.stack([first, second]))
     assert list(store.caption_ids()) == [(1, 8)]
 
@@ -243,7 +202,7 @@ def test_unfit_vectors_are_refused_at_the_edge(
 def test_a_query_is_checked_too(store: EmbeddingStore) -> None:
     """A query of another model's length is a mistake of the caller's, not of Milvus's."""
     with pytest.raises(InvalidEmbedding):
-        store.search_images(unit(1, dimension=8)[0], 5)
+        store.nearest("images", unit(1, dimension=8)[0], 5)
 
 
 def test_models_keep_apart_and_the_alias_moves_only_when_told(stack: local_stack.Endpoints) -> None:
@@ -318,7 +277,7 @@ def test_every_change_holds_the_write_lock(stack: local_stack.Endpoints) -> None
         change()
         assert taken == before + 1
     before = taken
-    store.search_images(unit(1)[0], 1)
+    store.nearest("images", unit(1)[0], 1)
     assert list(store.image_ids()) == []
     assert taken == before
 
@@ -328,7 +287,7 @@ def test_a_killed_milvus_is_missed_then_found_again(
 ) -> None:
     """While it is gone: one clear error, at once. When it is back: every row, and no reload by the caller."""
     query = unit(1, seed=6)[0]
-    before = filled.store.search_images(query, 20)
+    before, _ = filled.store.nearest("images", query, 20)
     pid = next(service.pid for service in local_stack.status(stack_home) if service.name == "milvus")
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -336,12 +295,12 @@ def test_a_killed_milvus_is_missed_then_found_again(
         pass
     assert not filled.store.healthy()
     with pytest.raises(ServiceUnavailable, match="SIGHTLINE_MILVUS_URL") as refusal:
-        filled.store.search_images(query, 20)
+        filled.store.nearest("images", query, 20)
     assert refusal.value.service == "milvus"
 
     local_stack.endpoints(stack_settings)
 
-    assert filled.store.search_images(query, 20) == before
+    assert (filled.store.nearest("images", query, 20)[0] == before).all()
     assert filled.store.healthy()
     assert sorted(filled.store.image_ids()) == list(range(IMAGES))
     assert filled.store.count("captions") == IMAGES * CAPTIONS_EACH
@@ -350,7 +309,7 @@ def test_a_killed_milvus_is_missed_then_found_again(
 def test_a_missing_collection_names_the_repair(stack: local_stack.Endpoints) -> None:
     """Before `ensure` there is nothing to search, which is said in so many words."""
     with pytest.raises(ServiceUnavailable, match="sightline check --repair"):
-        open_store(stack.milvus_url).search_images(unit(1)[0], 5)
+        open_store(stack.milvus_url).nearest("images", unit(1)[0], 5)
 
 
 def test_a_milvus_that_is_not_there_is_told_quickly(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -109,11 +110,11 @@ def direction(seed: int) -> np.ndarray:
     return row / np.linalg.norm(row)
 
 
-def open_library(engine: Engine, milvus_url: str) -> Library:
-    """An empty library."""
+def open_library(engine: Engine, milvus_url: str, index: Literal["FLAT", "HNSW"] | None = None) -> Library:
+    """An empty library; `index` as for `EmbeddingStore`."""
     version = uuid.uuid4().hex[:12]
     identity = ModelIdentity("embedder", "test", version)
-    store = EmbeddingStore(milvus_url, dimension=DIMENSION, model=identity)
+    store = EmbeddingStore(milvus_url, dimension=DIMENSION, model=identity, index=index)
     store.ensure()
     sessions = connection.sessions(engine)
     with sessions.begin() as session:

@@ -5,13 +5,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
+from sqlalchemy import Engine
 
 import indexer.nearest as nearest_package
+from indexer import local_stack
 from indexer.embeddings import EmbeddingStore
 from indexer.errors import QueryError, ServiceUnavailable
 from indexer.nearest import Nearest, PlanName, Target, planner
 from indexer.predictors import ModelIdentity
-from tests.indexer.nearest.conftest import DIMENSION, IMAGES, Library, direction, ranked, same_page
+from tests.indexer.nearest.conftest import (
+    DIMENSION,
+    IMAGES,
+    Library,
+    direction,
+    open_library,
+    ranked,
+    same_page,
+)
 
 PLANS: tuple[PlanName, ...] = ("exact", "stored", "ids", "overfetch", "stream")
 MEMORY = 2**30
@@ -169,6 +179,24 @@ def test_only_the_librarys_images_come_back(filled: Library, nearest: Nearest, p
     with filled.sessions() as session:
         found = nearest.search(session, target, within=None, library=library, limit=50, plan=plan)
     assert same_page(found, ranked(filled.fused(target), library, None, 50))
+
+
+def test_an_approximate_index_loses_nothing_that_ids_were_sent_for(
+    stack: local_stack.Endpoints, engine: Engine
+) -> None:
+    """HNSW drops hits that a filter leaves; those are found by scoring what the filter allows."""
+    library = open_library(engine, stack.milvus_url, index="HNSW")
+    rng = np.random.default_rng(2)
+    for _ in range(300):
+        library.add(rng, captions=1)
+    library.fill_milvus()
+    few = BitMap(list(library.ids)[::15])
+    target = _target((7, 8), 1.0, 1.0, 0.0, {})
+    bare = Nearest(library.store, library.embedder_id, 0)
+    with library.sessions() as session:
+        found = bare.search(session, target, within=few, library=library.ids, limit=10, plan="ids")
+    assert same_page(found, ranked(library.fused(target), few, None, 10))
+    library.store.close()
 
 
 def test_nothing_passes(filled: Library, nearest: Nearest) -> None:
