@@ -192,12 +192,8 @@ class Study:
         spent = self.processors.seconds()
         totals, stages, sizes = self._all(shapes, order, self.searches_each)
         spent = (self.processors.seconds() - spent) * 1000 / len(totals)
-        row = {
-            "what": what,
-            "searches": len(totals),
-            **_percentiles(totals),
-            "images_found": float(np.median(sizes)),
-        }
+        row: Row = {"what": what, "searches": len(totals), **_percentiles(totals), "processor": spent}
+        row["images_found"] = float(np.median(sizes))
         row["stages_p95"] = {name: float(np.percentile(values, 95)) for name, values in stages.items()}
         print(
             f"  {what:46} p50 {row['p50']:7.1f} p95 {row['p95']:7.1f} processor {spent:7.1f} ms", flush=True

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pyroaring import BitMap
@@ -38,7 +39,7 @@ class _Entry:
     lock: threading.Lock = field(default_factory=threading.Lock)
     revision: int = -1
     value: Any = None
-    size: int = 0
+    size: Callable[[], int] = int  # of nothing: 0
 
 
 class Memory:
@@ -60,7 +61,11 @@ class Memory:
                 # A value read from here on holds all that was announced by now.
                 now = self.feed.revision
                 entry.value = self._read(entry, reading, now)
-                entry.revision, entry.size = now, reading.size(entry.value)
+                entry.revision = now
+                # What is pinned is measured when somebody asks: it takes longer than correcting it.
+                entry.size = (
+                    partial(reading.size, entry.value) if pinned else partial(int, reading.size(entry.value))
+                )
             value: V = entry.value
         if not pinned:
             self._make_room()
@@ -92,7 +97,7 @@ class Memory:
     def size(self) -> int:
         """Bytes of all values."""
         with self._lock:
-            return sum(entry.size for entry in (*self._pinned.values(), *self._recent.values()))
+            return sum(entry.size() for entry in (*self._pinned.values(), *self._recent.values()))
 
     def _read(self, entry: _Entry, reading: Reading[V], now: int) -> V:
         changed = self.feed.changed(entry.revision, now) if entry.revision >= 0 else None
@@ -110,7 +115,7 @@ class Memory:
 
     def _make_room(self) -> None:
         with self._lock:
-            total = sum(entry.size for entry in self._recent.values())
+            total = sum(entry.size() for entry in self._recent.values())
             while total > self.limit and len(self._recent) > 1:
                 _, entry = self._recent.popitem(last=False)
-                total -= entry.size
+                total -= entry.size()

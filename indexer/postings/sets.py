@@ -1,6 +1,6 @@
 """Sets of image ids: one a condition, or one a value of a field (`Family`). Ids are below 2^32."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,13 +42,16 @@ class Block:
     most: int
     bounds: BitMap
 
-    def widened(self, more: Mapping[Key, BitMap], members: Mapping[Key, BitMap]) -> "Block":
-        """Good for `members`, which have gained `more`; it has no less than they even if they lost some besides."""
-        gained = [key for key in self.keys if key in more]
-        if not gained:
+    def widened(self, gained: Mapping[Key, BitMap], members: Mapping[Key, BitMap]) -> "Block":
+        """Good for `members`, which have `gained` images; it has no less than they even if they lost some besides."""
+        keys = [key for key in self.keys if key in gained]
+        if not keys:
             return self
-        most = max(self.most, *(len(members[key]) for key in gained))
-        return Block(self.keys, most, self.bounds.union(*(more[key] for key in gained)))
+        most = max(self.most, *(len(members[key]) for key in keys))
+        alone = len(self.keys) == 1
+        return Block(
+            self.keys, most, members[keys[0]] if alone else self.bounds.union(*(gained[key] for key in keys))
+        )
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,22 @@ class Family:
     def patched(self, changed: BitMap, fresh: "Family") -> "Family":
         """With the images `changed` as they are in `fresh`."""
         members = dict(self.members)
-        for key, old in self.members.items():
-            if old.intersect(changed):
-                members[key] = old - changed
-        for key, new in fresh.members.items():
-            members[key] = members[key] | new if key in members else new
+        gained: dict[Key, BitMap] = {}
+        touched = [key for key, ids in members.items() if ids.intersect(changed)]
+        for key in {*touched, *fresh.members}:
+            old, now = self.get(key), fresh.get(key)
+            before = old & changed
+            # Most images that change keep most of their values: their large sets need not be copied.
+            if before != now:
+                members[key] = (old - before) | now
+                if not members[key]:
+                    del members[key]
+            if more := now - before:
+                gained[key] = more
         placed = {key for block in self.blocks for key in block.keys}
-        added = _blocks({key: ids for key, ids in fresh.members.items() if key not in placed}, 0)
-        blocks = (*(block.widened(fresh.members, members) for block in self.blocks), *added)
-        return Family({key: ids for key, ids in members.items() if ids}, blocks)
+        added = _blocks({key: ids for key, ids in gained.items() if key not in placed}, 0)
+        blocks = (*(block.widened(gained, members) for block in self.blocks), *added)
+        return Family(members, blocks)
 
     def get(self, key: Key) -> BitMap:
         """The images of one value; none if it has none."""
@@ -118,6 +128,10 @@ def _blocks(members: Mapping[Key, BitMap], room: int) -> tuple[Block, ...]:
             filled = len(members[key])
         blocks[-1].append(key)
     return tuple(
-        Block(tuple(keys), len(members[keys[0]]), BitMap.union(*(members[key] for key in keys)))
-        for keys in blocks
+        Block(tuple(keys), len(members[keys[0]]), _union([members[key] for key in keys])) for keys in blocks
     )
+
+
+def _union(sets: Sequence[BitMap]) -> BitMap:
+    """Of one set: the set itself."""
+    return sets[0] if len(sets) == 1 else BitMap.union(*sets)
