@@ -66,11 +66,17 @@ class Cell:
 class Measured:
     """A library filled into both stores, its vectors and the ways to search it."""
 
-    def __init__(self, size: int, engine: Engine, milvus_url: str, queries: int) -> None:
+    def __init__(
+        self, size: int, engine: Engine, milvus_url: str, queries: int, *, memory_only: bool
+    ) -> None:
         self.library, self.engine, self.queries = Library(size), engine, queries
+        self.memory_only = memory_only
         identity = ModelIdentity("embedder", "benchmark", f"{size:012d}")
         self.store = EmbeddingStore(milvus_url, dimension=DIMENSION, model=identity, timeout_s=120)
-        self.embedder_id = _fill(self.library, engine, self.store, identity)
+        self.embedder_id = _fill_catalogue(self.library, engine, identity)
+        self.store.ensure()
+        if not memory_only:
+            _fill_milvus(self.library, self.store)
         self.images, self.captions = self.library.arrays()
         self.sessions = connection.sessions(engine)
         self.ids = BitMap(range(1, size + 1))
@@ -79,6 +85,8 @@ class Measured:
         self.in_memory.load(self.sessions).join()
         self.bare = Nearest(self.store, self.embedder_id, 0)
         self.milvus = "Milvus Lite" if self.store.exact else "Milvus server"
+        if memory_only:
+            self.milvus = "no Milvus"
 
     def cells(self) -> Iterator[Cell]:
         """Everything there is to say of this size."""
@@ -89,8 +97,9 @@ class Measured:
             for share in SHARES:
                 truth, numpy_ms = self._exact_scan(scores, share)
                 yield self._cell(kind, share, "numpy", numpy_ms, None, {})
-                for mode, nearest in (("planner", self.in_memory), ("planner without memory", self.bare)):
-                    yield self._asked(kind, share, mode, targets, truth, nearest, None)
+                yield self._asked(kind, share, "planner", targets, truth, self.in_memory, None)
+                if not self.memory_only:
+                    yield self._asked(kind, share, "planner without memory", targets, truth, self.bare, None)
                 if kind == "text":
                     yield from self._single_plans(kind, share, targets, truth)
 
@@ -107,9 +116,11 @@ class Measured:
                 continue  # this plan cannot answer this
 
     def _hopeless(self, plan: str, share: float) -> bool:
-        """Many seconds a search, and known to be: reading most of a large library from Postgres, filter or none."""
+        """Not filled, or many seconds a search: reading most of a large library from Postgres, filter or none."""
+        if self.memory_only and plan in ("ids", "overfetch"):
+            return True
         if plan == "stream":
-            return self.library.size > SLOW and share < 1
+            return self.library.size > SLOW
         return plan == "stored" and len(self.filters[share]) > SLOW
 
     def _targets(self, kind: str) -> Iterator[Target]:
@@ -211,21 +222,23 @@ def _tenth(scores: np.ndarray, kept: np.ndarray) -> float:
     return float(among[best].min())
 
 
-def _fill(library: Library, engine: Engine, store: EmbeddingStore, identity: ModelIdentity) -> int:
+def _fill_catalogue(library: Library, engine: Engine, identity: ModelIdentity) -> int:
     with connection.sessions(engine).begin() as session:
         who = (identity.kind, identity.name, identity.version)
         embedder_id = annotations.annotator_id(session, *who)
         filled = session.scalar(text("SELECT count(*) FROM image_embeddings"))
     if filled != library.size:
         fill_postgres(engine, library, embedder_id)
-    store.ensure()
+    return embedder_id
+
+
+def _fill_milvus(library: Library, store: EmbeddingStore) -> None:
     if store.count("captions") != library.size:
         for rows in library.chunks():
             ids = rows.ids.tolist()
             store.upsert_images(ids, rows.images)
             store.upsert_captions(ids, ids, rows.captions)
         store.flush()
-    return embedder_id
 
 
 def _database(server_url: str, size: int) -> Engine:
@@ -246,18 +259,26 @@ def _timed(work: Callable[[], R]) -> tuple[float, R]:
     return (time.perf_counter() - started) * 1000, result
 
 
-def run(home: Path, sizes: Sequence[int], queries: int = 100, milvus_url: str | None = None) -> None:
+def run(
+    home: Path,
+    sizes: Sequence[int],
+    queries: int = 100,
+    milvus_url: str | None = None,
+    *,
+    memory_only: bool = False,
+) -> None:
     """Measure each size and write what was found to `benchmarks/results`."""
     servers = local_stack.endpoints(Settings(home=home, milvus_url=milvus_url))
     for size in sizes:
-        measured = Measured(size, _database(servers.postgres_url, size), servers.milvus_url, queries)
+        engine = _database(servers.postgres_url, size)
+        measured = Measured(size, engine, servers.milvus_url, queries, memory_only=memory_only)
         cells = []
         for cell in measured.cells():
             cells.append(asdict(cell))
             print(search_report.line(cells[-1]), flush=True)
         search_report.save(cells)
         measured.store.close()
-        measured.engine.dispose()
+        engine.dispose()
 
 
 def main() -> None:
@@ -268,9 +289,10 @@ def main() -> None:
     parser.add_argument("--milvus", help="address of a Milvus server; none: a private Milvus Lite")
     parser.add_argument("--home", type=Path, default=Path.home() / ".sightline-bench", help="what is filled")
     parser.add_argument("--queries", type=int, default=100, help="for each cell")
+    parser.add_argument("--memory-only", action="store_true", help="leave Milvus empty and what needs it out")
     options = parser.parse_args()
     try:
-        run(options.home, options.sizes, options.queries, options.milvus)
+        run(options.home, options.sizes, options.queries, options.milvus, memory_only=options.memory_only)
     finally:
         local_stack.stop(options.home)
 

@@ -141,13 +141,14 @@ def _plot(cells: Sequence[Cell]) -> None:
         panel.invert_xaxis()
         panel.grid(visible=True, alpha=0.3)
     panels[0].set_ylabel("median, ms")
-    panels[-1].legend(fontsize="small")
+    panels[0].legend(fontsize="small")
     figure.savefig(PLOT, metadata={"Date": None})
 
 
 def _curve(panel: Any, cells: Sequence[Cell], kind: str, mode: str, colour: str, label: str) -> None:
     points = [(100 * c["share"], c["p50"]) for c in cells if (c["kind"], c["mode"]) == (kind, mode)]
-    panel.plot(*zip(*points, strict=True), marker="o", markersize=3, color=colour, label=label)
+    if points:
+        panel.plot(*zip(*points, strict=True), marker="o", markersize=3, color=colour, label=label)
 
 
 if __name__ == "__main__":
