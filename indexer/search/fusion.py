@@ -19,11 +19,18 @@ from indexer.search.background import Spread
 from indexer.search.evidence import WEIGHTS, shares, tag_part
 
 
+WHOLE = 1 - 1e-6  # of the words, and of the terms' weights
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """The tag channel's parts: what `ids` (K,), ascending, get on their scores for the tags `named`."""
+    """The tag channel's parts: what `ids` (K,), ascending, get on their scores for the tags `named`.
+
+    `whole`: one tag is all that the query's words say.
+    """
 
     named: tuple[int, ...]
+    whole: bool
     ids: NDArray[np.int64]
     parts: NDArray[np.float32]
 
@@ -39,7 +46,8 @@ def evidence(session: Session, view: View, terms: Sequence[Term]) -> Evidence:
                 worth[tag_id] = worth.get(tag_id, 0.0) + share * term.weight / whole
     shown = {tag_id: view.tag_confidences(tag_id) for tag_id in worth}
     parts = [tag_part(worth[tag_id], confidences) for tag_id, (_, confidences) in shown.items()]
-    return Evidence(tuple(worth), *_summed([ids for ids, _ in shown.values()], parts))
+    lone = max(worth.values(), default=0.0) >= WHOLE
+    return Evidence(tuple(worth), lone, *_summed([ids for ids, _ in shown.values()], parts))
 
 
 def _summed(

@@ -17,6 +17,7 @@ from indexer.search import composition, cutoff, examples, fusion
 from indexer.search.background import Background, Sample, Spread
 from indexer.search.composition import Composition, Vector
 from indexer.search.cursor import Cursor
+from indexer.search.evidence import SHOWN
 from indexer.search.fusion import Evidence
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def understand(
     )
     target = fusion.aim(composed.target, scales, shown)
     floor = place.floor if place and place.floor is not None else _floor(sample, target, view)
+    if shown.whole:  # who shows the one tag asked for stands out, however many others do
+        floor = min(floor, fusion.offset(scales) + SHOWN)
     centres = _centres(sample) if len(query.terms) > 1 else {}
     return Meaning(composed, target, scales, floor, shown, centres)
 

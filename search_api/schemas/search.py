@@ -8,7 +8,7 @@ from indexer.search import MAX_LIMIT
 from search_api.schemas.images import ImageSummary, StatedBy
 
 Facet = Literal["tag", "year", "format", "source", "collection"]
-MAX_TEXT = 2_000
+MAX_TEXT = 20_000  # twenty uploaded pictures, each a token of some 700 characters, and words
 
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="hits a page")]
 Cursor = Annotated[

@@ -140,6 +140,13 @@ def test_what_does_not_stand_out_is_hidden_and_counted(library: Library) -> None
     assert library.searcher.count(near) == cut.total
 
 
+def test_the_one_tag_asked_for_stands_out_however_common(library: Library) -> None:
+    """Nine in ten show it, so it is the background; asked for by its name, all of them are found."""
+    ids = _fill(library, 100)
+    result = library.searcher.search(parse("common"), Request(limit=MAX_LIMIT))
+    assert set(_ids(result)) >= {i for k, i in enumerate(ids) if k % 10}
+
+
 def test_facets_lead_to_as_many_hits_as_they_say(library: Library) -> None:
     """Counted inside the cut-off; adding a tag's condition gives that number of hits."""
     ids = _fill(library, 300, 3)
