@@ -18,7 +18,6 @@ from indexer.query import Term, TextTerm
 from indexer.search.background import Spread
 from indexer.search.evidence import WEIGHTS, shares, tag_part
 
-
 WHOLE = 1 - 1e-6  # of the words, and of the terms' weights
 
 
