@@ -133,8 +133,7 @@ def open_services(settings: Settings) -> Services:
     store = Part(lambda: _open_store(settings, servers.get().milvus_url, engine.get(), embedder.get()))
     storage, pool = Storage(settings.storage), DecodePool(DECODERS, limits)
     semantics = Part(lambda: _semantics(settings, engine.get(), embedder.get(), store.get()))
-    postings = Postings()
-    searcher = Part(lambda: Searcher(connection.sessions(engine.get()), postings, semantics.get))
+    searcher = Part(lambda: _searcher(connection.sessions(engine.get()), semantics))
     heat_maps = HeatMaps(Part(lambda: _load_tagger(settings)).get, storage, pool)
     return Services(
         settings,
@@ -198,6 +197,21 @@ def _semantics(
     nearest = Nearest(store, embedder_id, settings.search.memory_bytes)
     nearest.load(sessions)
     return Semantics(embedder, embedder_id, nearest, Background(embedder_id))
+
+
+def _searcher(sessions: sessionmaker[Session], semantics: Part[Semantics]) -> Searcher:
+    """Answers at once; what facets and completion need is read aside, so that nobody waits for it later."""
+    postings = Postings()
+
+    def load() -> None:
+        try:
+            with sessions() as session:
+                postings.load(session)
+        except OperationalError as error:
+            logger.warning("facets are read when first asked for: %s", error)
+
+    threading.Thread(target=load, name="load postings", daemon=True).start()
+    return Searcher(sessions, postings, semantics.get)
 
 
 def reason(error: Exception) -> str:

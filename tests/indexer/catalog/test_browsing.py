@@ -17,7 +17,7 @@ DAYS = (3, 1, 2, 2, None)
 @pytest.fixture
 def image_ids(session: Session) -> list[int]:
     """Five images, two taken at one moment, one without a date."""
-    found = [row.image_id for row in images.register(session, [catalogue.new_file() for _ in DAYS])]
+    found = sorted(row.image_id for row in images.register(session, [catalogue.new_file() for _ in DAYS]))
     for image_id, day in zip(found, DAYS, strict=True):
         taken = day and datetime(2024, 1, day)
         session.execute(

@@ -89,6 +89,9 @@ def numbers(model: Model) -> dict[str, np.ndarray]:
         return dict(stored)
 
 
+FEW = 100  # tags: those of one's own, which another way may answer; what is recorded is of the model's
+
+
 @contextmanager
 def watching(network: Ram | Tag2Text, seen: Answers) -> Iterator[None]:
     """Keep what leaves the parts whose official outputs are known, tokens row-major as (B, N, C)."""
@@ -105,10 +108,12 @@ def watching(network: Ram | Tag2Text, seen: Answers) -> Iterator[None]:
 
     def keep(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
         def hook(part: nn.Module, _inputs: Any, out: Tensor) -> None:
+            if name.startswith("head") and out.shape[1] < FEW:
+                return
             tokens = out.flatten(1, 2) if out.dim() == 4 else out
             order = getattr(part, "order", None)
             row_major = tokens if order is None else tokens[:, order.argsort()]
-            seen.setdefault(name, row_major)  # the first run is of the model's own tags
+            seen.setdefault(name, row_major)
 
         return hook
 
