@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(600))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address() -> Iterator[str]:
     """Where `sightline serve` answers, with a home, servers and a worker of its own; the library is empty."""
     home = Path(tempfile.mkdtemp(prefix="sightline-page-")).resolve()
@@ -95,7 +95,7 @@ def _wait_until_ready(address: str, server: "subprocess.Popen[bytes]", log: Path
     pytest.fail(f"The server did not become ready:\n{log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Headless Chromium, as the system packages it."""
     if CHROMIUM is None:
@@ -107,7 +107,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The photographs that come with installed libraries, whole and in cuts, some of them dated."""
     folder = tmp_path_factory.mktemp("photographs")
@@ -129,7 +129,7 @@ def _dated(image: Image.Image, path: Path, year: int) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def arrival(browser: Browser, address: str, photographs: list[Path]) -> Arrival:
     """The pictures are added through the page, with one file among them that is none."""
     page = browser.new_page(viewport=DESKTOP)
