@@ -31,6 +31,17 @@ def test_what_the_cut_off_hides_is_counted_and_can_be_shown(new_page: NewPage, a
     expect(page.locator("#summary")).to_have_text(re.compile(rf"^{shown} picture"))
 
 
+def test_where_nothing_stands_out_the_nearest_are_shown_as_such(new_page: NewPage, arrival: Arrival) -> None:
+    """No dead end, and no pretence: a few pictures under a heading that says what they are; all of them on request."""
+    page = new_page("/?q=quantum+chromodynamics")
+    expect(page.locator("#notice h2")).to_have_text("Nothing stands out")
+    expect(page.locator("#results .card").first).to_be_visible()
+    expect(page.locator("#summary")).to_have_text("")
+    page.get_by_role("button", name="Show them all").click()
+    expect(page.locator("#summary")).to_have_text(f"{arrival.pictures} pictures")
+    expect(page.locator("#notice h2")).to_have_count(0)
+
+
 def test_tags_are_suggested_with_counts(page: Page, common_tag: tuple[str, int]) -> None:
     """The first letters of a tag offer it; choosing it makes a condition with as many pictures as promised."""
     name, images = common_tag

@@ -18,7 +18,7 @@ export function card(hit) {
       h("span", { className: "tags" }, ...tags(hit)),
     ));
   // Shown by the switch, though it does not stand out.
-  const faint = hit.score !== null && results.cutoff !== null && hit.score < results.cutoff;
+  const faint = !results.nearest && hit.score !== null && results.cutoff !== null && hit.score < results.cutoff;
   return h("div", { className: faint ? "card faint" : "card", role: "listitem", "data-id": hit.id }, link,
     hit.score === null ? null : h("span", { className: "score", "aria-hidden": "true" }, score(hit.score)),
     h("div", { className: "tools" },

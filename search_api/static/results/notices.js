@@ -49,7 +49,7 @@ async function nothing(now) {
 
 /** Said above the few that come nearest. */
 function nothingStandsOut(hidden) {
-  say("none", icon("search"), h("h2", {}, "Nothing stands out"),
+  say("none near", icon("search"), h("h2", {}, "Nothing stands out"),
     h("p", {}, `No picture fits this clearly better than the library does on average. These ${number(results.hits.length)} come nearest, of ${count(hidden, "picture", "pictures")} that may be shown.`),
     h("div", { className: "actions" }, button("Show them all, nearest first", () => state.set({ all: true }), true)));
 }
