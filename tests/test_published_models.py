@@ -78,12 +78,12 @@ def test_imported_models_tag_caption_and_are_searched(
     assert all(tag["version"].endswith("+bf16") for tag in tags)
     assert all(tag["confidence"] > tag["threshold"] for tag in tags)
     name = tags[0]["name"]
-    found = json.loads(sightline(environment, "search", "--json", "--tag", name).stdout)
+    found = json.loads(sightline(environment, "search", "--json", f'tag:"{name}"').stdout)
     assert {hit["id"] for hit in found["hits"]} == {
         hit["id"] for hit in hits if name in [tag["name"] for tag in hit["tags"]]
     }
     caption = next(hit["caption"] for hit in hits if hit["caption"])
-    assert json.loads(sightline(environment, "search", "--json", caption).stdout)["total"] == PHOTOS
+    assert json.loads(sightline(environment, "search", "--json", "--all", caption).stdout)["total"] == PHOTOS
 
 
 def test_choices_that_cannot_work_say_why(environment: dict[str, str]) -> None:

@@ -15,6 +15,9 @@ from indexer.errors import ConfigurationError, SightlineError
 from indexer.settings import get_settings
 
 KEEP_WORKER_S = 15.0
+LONGEST_ADDRESS = (
+    2**19
+)  # bytes of a request's line and headers: twenty pictures' tokens, every character escaped
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -46,7 +49,14 @@ def serve(
 
     import uvicorn
 
-    uvicorn.run("search_api.app:create_app", factory=True, host=host, port=port, log_level="warning")
+    uvicorn.run(
+        "search_api.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        log_level="warning",
+        h11_max_incomplete_event_size=LONGEST_ADDRESS,
+    )
     remarks.print("The page is closed. `sightline stop` also ends the background servers.")
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from indexer.cli.serving import LONGEST_ADDRESS
 from indexer.settings import Settings
 from search_api.app import create_app
 
@@ -14,7 +15,13 @@ from search_api.app import create_app
 @contextmanager
 def served(settings: Settings) -> Iterator[str]:
     """The address of a server that runs as long as the block."""
-    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="warning")
+    config = uvicorn.Config(
+        create_app(settings),
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        h11_max_incomplete_event_size=LONGEST_ADDRESS,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
