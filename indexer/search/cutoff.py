@@ -14,7 +14,7 @@ _LEVELS = np.arange(0.2, 12.0, _STEP)
 _BY_CHANCE = np.array([erfc(level / 2**0.5) / 2 for level in _LEVELS])
 
 
-def floor(background: np.ndarray, total: int, whole: np.ndarray | None = None) -> float:
+def floor(background: np.ndarray, total: int) -> float:
     """The least fused score that stands out; where none does, one that no image reaches.
 
     What means nothing is taken to be normally distributed around the bulk of the background. Wherever scores are
@@ -27,7 +27,6 @@ def floor(background: np.ndarray, total: int, whole: np.ndarray | None = None) -
     Args:
         background: (S,) fused scores of a random sample of the library, before any filter.
         total: images in the library, S or more.
-        whole: (N,) fused scores of the whole library, where they are known.
 
     Returns:
         A score; minus infinity with fewer than `FEWEST` images, of which all are shown.
@@ -36,13 +35,12 @@ def floor(background: np.ndarray, total: int, whole: np.ndarray | None = None) -
         return -float("inf")
     mean, deviation = bulk(background)
     deviation *= 1 + 1 / len(background) ** 0.5  # as wide as it may well be, a standard error and a half
-    seen = background if whole is None else whole
-    places = np.floor(((seen - mean) / deviation - _LEVELS[0]) / _STEP)
+    places = np.floor(((background - mean) / deviation - _LEVELS[0]) / _STEP)
     places = np.clip(places, -1, len(_LEVELS) - 1).astype(int)
     above = np.bincount(places[places >= 0], minlength=len(_LEVELS))[::-1].cumsum()[::-1]
-    if len(seen) < total:  # each image of a sample speaks for many: count on a standard error fewer
+    if len(background) < total:  # each image of a sample speaks for many: count on a standard error fewer
         above = above - np.sqrt(above)
-    standing_out = np.flatnonzero(_frequencies(above, len(seen) * _BY_CHANCE) >= TIMES_CHANCE)
+    standing_out = np.flatnonzero(_frequencies(above, len(background) * _BY_CHANCE) >= TIMES_CHANCE)
     # Images too few to be in the sample are found where the whole library should hold none by chance.
     none_by_chance = np.flatnonzero(total * TIMES_CHANCE * _BY_CHANCE <= 1)
     lowest = min(standing_out.min(initial=len(_LEVELS) - 1), none_by_chance[0])

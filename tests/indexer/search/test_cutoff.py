@@ -69,13 +69,6 @@ def test_what_is_too_rare_for_the_sample_is_found() -> None:
     assert 4.5 < bar < 7
 
 
-def test_the_whole_library_says_more_than_its_sample() -> None:
-    """Where all scores are known, what no sampled image showed lowers the floor."""
-    rows = scores(50_000, 60, 5)
-    sample = rows[60:][::12]
-    assert floor(sample, len(rows), rows) < floor(sample, len(rows))
-
-
 def test_too_few_images_are_all_shown() -> None:
     """Nothing can be said about the background of a handful."""
     assert floor(np.arange(FEWEST - 1.0), FEWEST - 1) == -float("inf")
