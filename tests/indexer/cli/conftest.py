@@ -13,18 +13,12 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    stack_home: Path,
-    stack: local_stack.Endpoints,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Run]:
-    """Runs `sightline ...` in the tests' home; exit status, standard output, standard error."""
-    monkeypatch.setenv("SIGHTLINE_HOME", str(stack_home))
-    get_settings.cache_clear()
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs `sightline ...` with the environment as it is when called; exit status, standard output and error."""
 
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sightline", *arguments])
+    def command(*arguments: object) -> tuple[int, str, str]:
+        get_settings.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["sightline", *map(str, arguments)])
         try:
             cli.main()
             status = 0
@@ -35,3 +29,10 @@ def run(
 
     yield command
     get_settings.cache_clear()
+
+
+@pytest.fixture
+def run(stack_home: Path, stack: local_stack.Endpoints, monkeypatch: pytest.MonkeyPatch, typed: Run) -> Run:
+    """Runs `sightline ...` in the tests' home, where the servers are."""
+    monkeypatch.setenv("SIGHTLINE_HOME", str(stack_home))
+    return typed

@@ -7,20 +7,19 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
 
-from indexer import cli
 from indexer.published import MODELS
-from indexer.settings import get_settings
 from tests.conftest import ROOT
 from tests.file_server import FileServer, serving
+from tests.indexer.cli.conftest import Run
 from tests.released import write_lists, write_released
 
-Run = Callable[..., tuple[int, str, str]]
 RAM_PATH = f"/{MODELS['ram'].repository}/resolve/{MODELS['ram'].revision}/{MODELS['ram'].file}"
 
 
@@ -30,27 +29,12 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: Run) -> Run:
     """Runs `sightline models ...` with a home and a hub cache of its own; status, standard output, standard error."""
     monkeypatch.setenv("SIGHTLINE_MODELS", str(home))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub cache"))
-    get_settings.cache_clear()
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sightline", "models", *arguments])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    yield command
-    get_settings.cache_clear()
+    return partial(typed, "models")
 
 
 @pytest.fixture

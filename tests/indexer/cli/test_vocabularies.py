@@ -1,8 +1,7 @@
 """`sightline vocabulary` as a person types it, with a small RAM and a small CLIP of random weights."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from indexer import cli, predictors
+from indexer import predictors
 from indexer.checkpoints import ModelSpec, save_spec, save_weights, unshared
 from indexer.images import InputSpec
 from indexer.modeling.ram import Ram, RamConfig
@@ -20,8 +19,8 @@ from indexer.open_set.prompts import prompts
 from indexer.settings import get_settings
 from indexer.vocabulary import Vocabulary, save_vocabulary
 from tests import released
+from tests.indexer.cli.conftest import Run
 
-Run = Callable[..., tuple[int, str, str]]
 ARCHITECTURE = "ViT-B-16-quickgelu"
 TINY_CLIP = {
     "embed_dim": 16,
@@ -78,27 +77,12 @@ def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:
+def run(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, typed: Run) -> Run:
     """Runs `sightline vocabulary ...`; exit status, standard output, standard error."""
     monkeypatch.setenv("SIGHTLINE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SIGHTLINE_MODELS", str(models))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    get_settings.cache_clear()
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sightline", "vocabulary", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return status, printed.out, printed.err
-
-    yield command
-    get_settings.cache_clear()
+    return partial(typed, "vocabulary")
 
 
 def written(folder: Path, content: object) -> Path:
