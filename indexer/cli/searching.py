@@ -226,7 +226,9 @@ def _summary(result: SearchResult) -> str:
     if not found.value and not hidden.value:
         return "No image passes the filter. Loosen it: fewer conditions, or a lower confidence."
     if not found.value:
-        return f"Nothing stands out. --all shows the {hidden.value} images that pass the filter, nearest first."
+        return (
+            f"Nothing stands out. --all shows the {hidden.value} images that pass the filter, nearest first."
+        )
     least = "" if found.exact else "at least "
     told = f"{len(result.hits)} of {least}{found.value} found in {result.took_ms:.0f} ms"
     if hidden.value:
