@@ -19,36 +19,21 @@ from sqlalchemy import (
     Identity,
     Index,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Text,
     UniqueConstraint,
     func,
 )
 from sqlalchemy import text as sql
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import REAL
+
+from indexer.tables.base import CASCADE, RESTRICT, Base
 
 # The road an image takes. `pending`: registered, nothing known. `annotated`: tags, captions and
 # embeddings are in Postgres. `indexed`: they are in Milvus too. `failed`: refused, with the reason.
-PENDING, ANNOTATED, INDEXED, FAILED = "pending", "annotated", "indexed", "failed"
-
-CASCADE = "CASCADE"
-RESTRICT = "RESTRICT"
-
-
-class Base(DeclarativeBase):
-    """Names constraints by convention, so that migrations can refer to them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
+# `dead`: nothing is wrong with the file as far as is known, but it was tried in vain (a dead letter): retry it.
+PENDING, ANNOTATED, INDEXED, FAILED, DEAD = "pending", "annotated", "indexed", "failed", "dead"
 
 
 class Annotator(Base):
@@ -73,12 +58,12 @@ class Image(Base):
     __tablename__ = "images"
     __table_args__ = (
         CheckConstraint("octet_length(content_hash) = 32", name="content_hash"),
-        CheckConstraint("state IN ('pending', 'annotated', 'indexed', 'failed')", name="state"),
-        CheckConstraint("(state = 'failed') = (error_code IS NOT NULL)", name="error"),
+        CheckConstraint("state IN ('pending', 'annotated', 'indexed', 'failed', 'dead')", name="state"),
+        CheckConstraint("(state IN ('failed', 'dead')) = (error_code IS NOT NULL)", name="error"),
         CheckConstraint("bytes >= 0 AND width > 0 AND height > 0", name="size"),
         # What is left to do is found without reading what is done.
         Index("ix_images_unfinished", "id", postgresql_where=sql("state IN ('pending', 'annotated')")),
-        Index("ix_images_failed", "id", postgresql_where=sql("state = 'failed'")),
+        Index("ix_images_failed", "id", postgresql_where=sql("state IN ('failed', 'dead')")),
         # Browsing by date or size reads an index from one end.
         Index("ix_images_taken_at", "taken_at", "id", postgresql_where=sql("taken_at IS NOT NULL")),
         Index("ix_images_bytes", "bytes", "id"),
@@ -120,6 +105,8 @@ class Source(Base):
     kind: Mapped[str] = mapped_column(Text)
     uri: Mapped[str] = mapped_column(Text)
     external_id: Mapped[str | None] = mapped_column(Text)
+    # What a manifest calls it: stronger than what the file says of itself.
+    title: Mapped[str | None] = mapped_column(Text)
     # Size and time of the file when it was hashed: unchanged means it need not be read again.
     bytes: Mapped[int | None] = mapped_column(BigInteger)
     modified_ns: Mapped[int | None] = mapped_column(BigInteger)
@@ -235,11 +222,11 @@ class Job(Base):
 
 
 class JobItem(Base):
-    """One input of a job: the image it became, or why it never became one."""
+    """One input of a job: the image it became, or why it never became one; neither while it is being fetched."""
 
     __tablename__ = "job_items"
     __table_args__ = (
-        CheckConstraint("(image_id IS NULL) = (error_code IS NOT NULL)", name="outcome"),
+        CheckConstraint("image_id IS NULL OR error_code IS NULL", name="outcome"),
         Index("ix_job_items_image_id", "image_id"),
     )
 
