@@ -1,11 +1,12 @@
 """The tags a tagger knows: names, thresholds, names in other languages, aliases."""
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+from rapidfuzz import fuzz, process
 
 from indexer.errors import UnknownTag, VocabularyError
 
@@ -78,7 +79,8 @@ class Vocabulary:
         """
         key = canonical(name)
         if key not in self._numbers:
-            raise UnknownTag(name, difflib.get_close_matches(key, self._numbers, n=SUGGESTIONS))
+            near = process.extract(key, self._numbers, scorer=fuzz.ratio, limit=SUGGESTIONS, score_cutoff=60)
+            raise UnknownTag(name, [found for found, *_ in near])
         return self._numbers[key]
 
     def find(self, name: str) -> str:

@@ -1,9 +1,9 @@
 """Tag names, aliases and counts."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rapidfuzz import fuzz, process
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
@@ -86,7 +86,9 @@ def find(session: Session, names: Sequence[str]) -> dict[str, int]:
 
 def suggest(session: Session, name: str, limit: int = 3) -> list[str]:
     """The existing tags nearest in spelling."""
-    return difflib.get_close_matches(name, session.scalars(select(Tag.name)).all(), n=limit, cutoff=0.6)
+    names = session.scalars(select(Tag.name)).all()
+    near = process.extract(name, names, scorer=fuzz.ratio, limit=limit, score_cutoff=60)
+    return [found for found, _, _ in near]
 
 
 def list_counts(
