@@ -79,7 +79,9 @@ class Vocabulary:
         """
         key = canonical(name)
         if key not in self._numbers:
-            near = process.extract(key, self._numbers, scorer=fuzz.ratio, limit=SUGGESTIONS, score_cutoff=60)
+            near = process.extract(
+                key, list(self._numbers), scorer=fuzz.ratio, limit=SUGGESTIONS, score_cutoff=60
+            )
             raise UnknownTag(name, [found for found, *_ in near])
         return self._numbers[key]
 
