@@ -12,11 +12,16 @@ SightlineError
 ├── QueryError                a search request that cannot be understood
 │   ├── QuerySyntaxError      a slip in the query's text or JSON, with its place
 │   └── UnknownTag            a tag no vocabulary holds
-├── NameTaken                 a name that another collection or saved search has
+├── NameTaken                 a name that another collection, saved search or key has
 ├── Stale                     what was to be changed has changed meanwhile
 ├── NotFound                  an id that names nothing
 │   └── NotStored             bytes the store does not hold
+├── NotSignedIn               no key came along, or one that opens nothing
+├── NotAllowed                a key that does not open this, or a session without its CSRF token
+├── TooManyRequests           more than one caller may ask in a minute
 ├── UnknownModel              a model name nobody registered
+│   └── ModelMissing          the model in effect is not on this machine
+├── ModelsChanged             another model is in effect than the one that has spoken
 ├── CheckpointError           a weights file that does not fit its architecture
 ├── DownloadError             a published file that could not be brought here, or is not the published one
 ├── NoRoom                    the disk cannot hold what is to be written
@@ -128,7 +133,7 @@ class UnknownTag(QueryError):
 
 
 class NameTaken(SightlineError):
-    """A name that another collection or saved search has."""
+    """A name that another collection, saved search or key has."""
 
 
 class Stale(SightlineError):
@@ -143,8 +148,32 @@ class NotStored(NotFound):
     """Bytes the store does not hold."""
 
 
+class NotSignedIn(SightlineError):
+    """No key came along, or one that opens nothing (any more)."""
+
+
+class NotAllowed(SightlineError):
+    """A key that does not open this, or a browser's session without its CSRF token."""
+
+
+class TooManyRequests(SightlineError):
+    """One caller asks more often than is allowed; `wait_s` seconds from now it may again."""
+
+    def __init__(self, message: str, wait_s: int) -> None:
+        self.wait_s = wait_s
+        super().__init__(message)
+
+
 class UnknownModel(SightlineError):
     """A model name nobody registered."""
+
+
+class ModelMissing(UnknownModel):
+    """The library's model in effect is not on this machine, so what needs it cannot be done here."""
+
+
+class ModelsChanged(SightlineError):
+    """Another model is in effect than the one whose statements were to be saved: load it and look again."""
 
 
 class CheckpointError(SightlineError):

@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from indexer.catalog import models
 from indexer.catalog import tags as tag_catalog
 from indexer.tables import (
     ANNOTATED,
@@ -93,7 +94,11 @@ def save(session: Session, annotations: Sequence[Annotation], by: Annotators) ->
     """Save a batch in the caller's transaction and move its images to `annotated`.
 
     Images deleted meanwhile are passed over. Returns the caption id of each image saved.
+
+    Raises:
+        ModelsChanged: other models are in effect by now; nothing is saved.
     """
+    models.check_in_effect(session, {"tagger": by.tagger, "captioner": by.captioner, "embedder": by.embedder})
     alive = _lock_images(session, [item.image_id for item in annotations])
     kept = [item for item in annotations if item.image_id in alive]
     if not kept:
