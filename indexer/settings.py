@@ -35,6 +35,26 @@ class Worker(BaseModel):
     decoders: Annotated[
         int, Field(ge=0, description="decoding processes; 0 means one per core, at most 8")
     ] = 0
+    metrics_host: Annotated[str, Field(description="address a worker's metrics and health answer on")] = (
+        "127.0.0.1"
+    )
+    metrics_port: Annotated[
+        int, Field(ge=0, le=65535, description="port of a worker's metrics and health; 0: none")
+    ] = 0
+
+
+class Logs(BaseModel):
+    """How log lines are written."""
+
+    format: Annotated[
+        Literal["text", "json"], Field(description="text: lines to read; json: an object a line, to collect")
+    ] = "text"
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None,
+        Field(
+            description="the least important line written; none: INFO, but WARNING of a server writing text"
+        ),
+    ] = None
 
 
 class Search(BaseModel):
@@ -88,6 +108,7 @@ class Settings(BaseSettings):
     images: ImageLimits = ImageLimits()
     worker: Worker = Worker()
     search: Search = Search()
+    logs: Logs = Logs()
 
     @property
     def own_tag_sets(self) -> tuple[str, ...]:
