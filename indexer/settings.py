@@ -1,16 +1,25 @@
 """Every setting, with one prefix. A variable `SIGHTLINE_X__Y` sets field `y` of group `x`.
 
-Nothing needs to be set: without URLs, the servers are started privately under `home`.
+Nothing needs to be set: without URLs, the servers are started privately under `home`. What should not stand in an
+environment may lie in a file: `SIGHTLINE_X_FILE` names a file that holds the value of `SIGHTLINE_X`.
 Read by roots only (command line, worker, web server, migrations); everything else takes arguments.
 """
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from indexer.errors import ConfigurationError
 
 
 class ImageLimits(BaseModel):
@@ -68,6 +77,24 @@ class Search(BaseModel):
     ] = 2**30
 
 
+class Access(BaseModel):
+    """Who comes in, how often, and with how much."""
+
+    session_secret: Annotated[
+        SecretStr | None,
+        Field(description="signs browsers' sessions, the same for all servers; none: one kept under home"),
+    ] = None
+    session_s: Annotated[int, Field(gt=0, description="seconds after which a browser signs in again")] = (
+        7 * 24 * 3600
+    )
+    requests_per_minute: Annotated[
+        int, Field(ge=0, description="requests one key may make in a minute; 0: any number")
+    ] = 12_000
+    max_request_bytes: Annotated[
+        int, Field(ge=2**20, description="largest request body, all its files together, in bytes")
+    ] = 2**30
+
+
 class Settings(BaseSettings):
     """Sightline's settings; each is an environment variable with the prefix `SIGHTLINE_`."""
 
@@ -109,6 +136,14 @@ class Settings(BaseSettings):
     worker: Worker = Worker()
     search: Search = Search()
     logs: Logs = Logs()
+    access: Access = Access()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then variables, then files that variables name."""
+        return named["init_settings"], named["env_settings"], NamedFiles(settings_cls)
 
     @property
     def own_tag_sets(self) -> tuple[str, ...]:
@@ -135,6 +170,35 @@ class Settings(BaseSettings):
         cache_home = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
         hub_home = os.environ.get("HF_HOME") or str(Path(cache_home) / "huggingface")
         return Path(os.path.expandvars(hub_home)).expanduser() / "sightline"
+
+
+class NamedFiles(EnvSettingsSource):
+    """Reads `SIGHTLINE_X_FILE` as the value of `SIGHTLINE_X`: the file's text without the line's end.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or the value is given both ways.
+    """
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        given = super()._load_env_vars()
+        files = {name.removesuffix("_file"): path for name, path in given.items() if _names_file(name)}
+        for name in files:
+            if name in given:
+                raise ConfigurationError(f"Both {name.upper()} and {name.upper()}_FILE are set; keep one.")
+        return {name: _content(name, path) for name, path in files.items() if path}
+
+
+def _names_file(variable: str) -> bool:
+    return variable.startswith("sightline_") and variable.endswith("_file")
+
+
+def _content(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{name.upper()}_FILE names {path}, which cannot be read: {error}"
+        ) from error
 
 
 @cache

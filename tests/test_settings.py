@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from indexer.errors import ConfigurationError
 from indexer.settings import Settings, get_settings
 
 README = Path(__file__).parent.parent / "README.md"
@@ -38,6 +39,31 @@ def test_environment_sets_nested_values(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert (settings.home, settings.images.max_pixels) == (tmp_path, 1000)
     assert settings.storage == str(tmp_path / "store")
     assert "secret" not in repr(settings)
+
+
+def test_a_variable_may_name_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The file's text is the value, of settings in groups too; a newline at its end is none of it."""
+    (tmp_path / "url").write_text("postgresql://u:secret@db/x\n")
+    (tmp_path / "session").write_text("a b\r\n")
+    monkeypatch.setenv("SIGHTLINE_POSTGRES_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("SIGHTLINE_ACCESS__SESSION_SECRET_FILE", str(tmp_path / "session"))
+    settings = Settings()
+    assert settings.postgres_url is not None
+    assert settings.postgres_url.get_secret_value() == "postgresql://u:secret@db/x"
+    assert settings.access.session_secret is not None
+    assert settings.access.session_secret.get_secret_value() == "a b"
+    assert "secret@" not in repr(settings)
+
+
+def test_files_that_cannot_be_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file that is not there, and a value given both ways, are refused by the variable's name, not by the value."""
+    monkeypatch.setenv("SIGHTLINE_MILVUS_TOKEN_FILE", str(tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match="SIGHTLINE_MILVUS_TOKEN_FILE names .*none, which cannot be"):
+        Settings()
+    monkeypatch.setenv("SIGHTLINE_MILVUS_TOKEN", "hush")
+    with pytest.raises(ConfigurationError, match="Both SIGHTLINE_MILVUS_TOKEN and .*_FILE") as refusal:
+        Settings()
+    assert "hush" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
