@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint bench browser lock clean
+.PHONY: help demo serve test lint bench faults browser lock clean
 
 help:  ## Say what can be done
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ lint: $(VENV)/ready  ## ruff and mypy
 
 bench: $(VENV)/ready  ## Measure stages and searches against a numpy exact scan
 	@$(BIN)/python -m benchmarks
+
+faults: $(VENV)/ready  ## Kill, pause and starve everything while it works; is anything lost? (SEED=, some minutes)
+	@$(BIN)/python -m tests.drills.faults --images 2000 --rounds 20 $(if $(SEED),--seed $(SEED))
 
 browser:  ## Install Chromium for the end-to-end test (Debian, as root); without it that test is skipped
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
