@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import (
@@ -140,10 +140,16 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then variables, then files that variables name."""
-        return named["init_settings"], named["env_settings"], NamedFiles(settings_cls)
+        """Arguments, then variables, then files that variables name, then what the library reads besides."""
+        named_files = NamedFiles(settings_cls)
+        return init_settings, env_settings, named_files, dotenv_settings, file_secret_settings
 
     @property
     def own_tag_sets(self) -> tuple[str, ...]:
