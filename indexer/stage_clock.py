@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from indexer import metrics
+
 
 class StageClock:
     """Adds up the seconds spent in each stage."""
@@ -19,6 +21,11 @@ class StageClock:
         taken, self.seconds = dict(self.seconds), defaultdict(float)
         return taken
 
+    def add(self, name: str, seconds: float) -> None:
+        """Count seconds that were measured elsewhere, as in a child process."""
+        self.seconds[name] += seconds
+        metrics.stage_seconds.labels(stage=name).observe(seconds)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time what happens inside, less the stages inside that."""
@@ -28,7 +35,7 @@ class StageClock:
             yield
         finally:
             elapsed = time.perf_counter() - started
-            self.seconds[name] += elapsed - self._inside.pop()
+            self.add(name, elapsed - self._inside.pop())
             if self._inside:
                 self._inside[-1] += elapsed
 

@@ -28,6 +28,7 @@ from search_api.endpoints import (
     heat,
     images,
     jobs,
+    metrics,
     page,
     query,
     search,
@@ -35,7 +36,9 @@ from search_api.endpoints import (
     tags,
     uploads,
 )
+from search_api.gauges import CatalogueGauges
 from search_api.problems import Problem, ProblemOut, problem_of
+from search_api.request_log import RequestLog
 from search_api.security import DEFAULT_HEADERS, Gatekeeper, SecurityHeaders
 from search_api.services import Services, open_services
 
@@ -83,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         tags,
         jobs,
         health,
+        metrics,
         page,
     )
     for router in (noun.router for noun in nouns):
@@ -90,6 +94,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/static", FreshFiles(directory=STATIC), name="static")
     app.add_middleware(Gatekeeper, names=[chosen.host])
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestLog)  # outermost: what is refused on the way in is counted too
+    app.state.gauges = CatalogueGauges()
     _handle_errors(app)
     return app
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from indexer import metrics
 from indexer.decoding import DecodePool
 from indexer.errors import NotFound
 from indexer.predictors import ModelIdentity, Tagger
@@ -46,6 +47,8 @@ class HeatMaps:
                     " it is seen. Tags that people gave, or another tagger, have no heat map."
                 )
             key = (content_hash, tagger.vocabulary.find(tag))
+            kept = metrics.cache_hits if key in self._kept else metrics.cache_misses
+            kept.labels(cache="heat").inc()
             if key not in self._kept:
                 self._kept[key] = self._made(tagger, *key)
             self._kept.move_to_end(key)

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pyroaring import BitMap
 from sqlalchemy.orm import Session
 
+from indexer import metrics
 from indexer.catalog import spellings
 from indexer.postings.completion import TagIndex
 from indexer.postings.feed import MOST_CHANGES, Feed
@@ -57,6 +58,8 @@ class Memory:
         """The value at `revision` or later, read or patched first if need be."""
         entry = self._entry(key, pinned)
         with entry.lock:
+            kept = metrics.cache_misses if entry.revision < revision else metrics.cache_hits
+            kept.labels(cache="postings").inc()
             if entry.revision < revision:
                 # A value read from here on holds all that was announced by now.
                 now = self.feed.revision

@@ -9,6 +9,7 @@ from typing import Any
 from pyroaring import BitMap
 from sqlalchemy.orm import Session, sessionmaker
 
+from indexer import metrics
 from indexer.catalog import names
 from indexer.errors import QueryError
 from indexer.nearest import Found
@@ -188,13 +189,15 @@ class Searcher:
                 facets = asked.view.facets(asked.query.filter, among, asked.request.facets)
         with clock.stage("load"):
             shown = self._hits(session, asked, page)
-        took_ms = (time.perf_counter() - started) * 1000
+        took_s = time.perf_counter() - started
+        plan = page.found.plan.name if page.found else "postings"
+        metrics.search_seconds.labels(plan=plan).observe(took_s)
         return SearchResult(
             asked.query,
             shown,
             page.total,
             Count(max(0, len(asked.passing) - page.total.value), page.total.exact),
-            took_ms,
+            took_s * 1000,
             facets,
             page.meaning.floor - page.meaning.offset if page.meaning else None,
             page.next_cursor,
