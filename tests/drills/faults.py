@@ -228,9 +228,9 @@ class Drill:
             w for _, _, w in photographs.made_up(verdict.images // 2, self.seed)
         )
         wanted = {"pending": 0, "annotated": 0, "indexed": whole, "failed": verdict.images - whole, "dead": 0}
-        if verdict.states != wanted:
+        if {**dict.fromkeys(wanted, 0), **verdict.states} != wanted:
             verdict.wrong.append(f"images by state are {verdict.states}, should be {wanted}")
-        if (told.get("total"), told.get("unchanged")) != (0, verdict.images // 2):
+        if (told.get("indexed"), told.get("unchanged")) != (0, verdict.images // 2):
             verdict.wrong.append(
                 f"indexing the folder again had something to do: {again.stdout}{again.stderr}"
             )
