@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from indexer import errors
 from indexer.settings import Settings, get_settings
+from search_api.access import open_doors
 from search_api.endpoints import (
     collections,
     corrections,
@@ -33,11 +34,12 @@ from search_api.endpoints import (
     query,
     search,
     searches,
+    session,
     tags,
     uploads,
 )
 from search_api.gauges import CatalogueGauges
-from search_api.problems import Problem, ProblemOut, problem_of
+from search_api.problems import Problem, ProblemOut, guarded, problem_of
 from search_api.request_log import RequestLog
 from search_api.security import DEFAULT_HEADERS, Gatekeeper, SecurityHeaders
 from search_api.services import Services, open_services
@@ -85,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         collections,
         tags,
         jobs,
+        session,
         health,
         metrics,
         page,
@@ -105,6 +108,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = open_services(settings)
         app.state.services = services
+        app.state.doors = open_doors(settings.access, settings.home, services)
         await run_in_threadpool(services.start)
         try:
             yield
@@ -124,13 +128,15 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
     schema = app.openapi
 
-    def with_problem() -> dict:
-        described = schema()
-        problem = ProblemOut.model_json_schema()
-        described.setdefault("components", {}).setdefault("schemas", {}).setdefault("ProblemOut", problem)
-        return described
+    def with_problems() -> dict:
+        if app.openapi_schema is None:
+            described = schema()
+            problem = ProblemOut.model_json_schema()
+            described.setdefault("components", {}).setdefault("schemas", {}).setdefault("ProblemOut", problem)
+            guarded(described)
+        return schema()
 
-    app.openapi = with_problem  # type: ignore[method-assign]
+    app.openapi = with_problems  # type: ignore[method-assign]
 
 
 def _refused(request: Request, error: Exception) -> Response:

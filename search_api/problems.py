@@ -19,6 +19,9 @@ STATUSES: dict[type[BaseException], tuple[int, str]] = {
     errors.UnsupportedFormat: (415, "Not an image format read here"),
     errors.ImageError: (422, "The picture cannot be used"),
     errors.NameTaken: (409, "The name is taken"),
+    errors.NotSignedIn: (401, "A key is needed"),
+    errors.NotAllowed: (403, "Not allowed"),
+    errors.TooManyRequests: (429, "Too many requests"),
     errors.Stale: (412, "It has changed meanwhile"),
     errors.NotStored: (404, "Not in the store"),
     errors.NotFound: (404, "Not found"),
@@ -37,6 +40,7 @@ class Problem:
     title: str
     detail: str
     extra: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
         """The JSON object of RFC 9457, with `name` and this kind's own members."""
@@ -51,8 +55,8 @@ class Problem:
 
     def response(self) -> JSONResponse:
         """An answer that carries it."""
-        headers = {"Retry-After": "5"} if self.status == 503 else None
-        return JSONResponse(self.body(), self.status, headers, media_type=MEDIA_TYPE)
+        headers = {"Retry-After": "5"} if self.status == 503 else {}
+        return JSONResponse(self.body(), self.status, headers | self.headers, media_type=MEDIA_TYPE)
 
 
 class ProblemOut(BaseModel):
@@ -78,6 +82,16 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def guarded(described: dict[str, Any]) -> None:
+    """Say of every operation that needs a scope how it refuses, and that without any key nothing is needed."""
+    for methods in described["paths"].values():
+        for operation in methods.values():
+            if "security" in operation:
+                operation["security"].append({})
+                for status, answer in answers(401, 403, 429).items():
+                    operation["responses"].setdefault(str(status), answer)
+
+
 def problem_of(error: Exception) -> Problem:
     """How one of our errors is told."""
     status, title = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
@@ -89,7 +103,16 @@ def problem_of(error: Exception) -> Problem:
         extra = {"text": error.text, "suggestions": list(error.suggestions), **_place(error)}
     elif isinstance(error, errors.ServiceUnavailable):
         extra = {"service": error.service}
-    return Problem(status, name, title, str(error), extra)
+    return Problem(status, name, title, str(error), extra, _headers(error))
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    """What programs read of a refusal without looking into it."""
+    if isinstance(error, errors.NotSignedIn):
+        return {"WWW-Authenticate": 'Bearer realm="sightline"'}
+    if isinstance(error, errors.TooManyRequests):
+        return {"Retry-After": str(error.wait_s)}
+    return {}
 
 
 def _place(error: errors.UnknownTag | errors.QuerySyntaxError) -> dict[str, object]:

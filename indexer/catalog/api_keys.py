@@ -23,11 +23,11 @@ from indexer.tables import ApiKey
 WHAT = "key"
 Scope = Literal["search", "images.read", "images.write", "tags.write", "admin"]
 SCOPES: Final[dict[Scope, str]] = {
-    "search": "search, complete, count, export; see which tags, collections and saved searches there are",
+    "search": "search, complete, count, export; see which tags, collections and saved searches there are; metrics",
     "images.read": "see images, thumbnails, originals and jobs",
     "images.write": "add images and delete them",
     "tags.write": "say what images show: tags, captions, collections, saved searches",
-    "admin": "everything, and the server's own figures",
+    "admin": "everything",
 }
 MARK = "sightline_"  # keys begin with it, so that scanners find a leaked one
 SHAPE = re.compile(rf"{MARK}[A-Za-z0-9_-]{{43}}")
@@ -130,6 +130,4 @@ def _found(session: Session, statement: Select[tuple[ApiKey]]) -> KeyView | None
 
 def _view(row: ApiKey) -> KeyView:
     scopes = frozenset(row.scopes)
-    return KeyView(
-        row.id, row.name, row.prefix, scopes, row.created_at, row.last_used_at, row.revoked_at
-    )
+    return KeyView(row.id, row.name, row.prefix, scopes, row.created_at, row.last_used_at, row.revoked_at)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from indexer.catalog import collections
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.problems import answers
 from search_api.selection import chosen_ids
@@ -16,7 +17,7 @@ router = APIRouter(prefix="/v1/collections", tags=["collections"])
 CollectionId = Annotated[int, Path(ge=1, lt=2**31)]
 
 
-@router.get("", responses=answers(503))
+@router.get("", dependencies=[requires("search")], responses=answers(503))
 def all_of_them(session: SessionDep) -> schemas.CollectionsOut:
     """Every collection, by name, with how many images it holds."""
     found = collections.all_of_them(session)
@@ -25,7 +26,7 @@ def all_of_them(session: SessionDep) -> schemas.CollectionsOut:
     )
 
 
-@router.post("", status_code=201, responses=answers(409, 422, 503))
+@router.post("", dependencies=[requires("tags.write")], status_code=201, responses=answers(409, 422, 503))
 def create(body: schemas.CollectionIn, session: SessionDep, response: Response) -> schemas.CollectionOut:
     """Begin a collection."""
     collection_id = collections.create(session, body.name)
@@ -33,13 +34,15 @@ def create(body: schemas.CollectionIn, session: SessionDep, response: Response) 
     return _shown(session, collection_id)
 
 
-@router.get("/{collection_id}", responses=answers(404, 503))
+@router.get("/{collection_id}", dependencies=[requires("search")], responses=answers(404, 503))
 def collection(collection_id: CollectionId, session: SessionDep) -> schemas.CollectionOut:
     """One collection; `GET /v1/search?q=collection:NAME` has its images."""
     return _shown(session, collection_id)
 
 
-@router.patch("/{collection_id}", responses=answers(404, 409, 422, 503))
+@router.patch(
+    "/{collection_id}", dependencies=[requires("tags.write")], responses=answers(404, 409, 422, 503)
+)
 def rename(
     collection_id: CollectionId, body: schemas.CollectionIn, session: SessionDep
 ) -> schemas.CollectionOut:
@@ -48,14 +51,18 @@ def rename(
     return _shown(session, collection_id)
 
 
-@router.delete("/{collection_id}", status_code=204, responses=answers(404, 503))
+@router.delete(
+    "/{collection_id}", dependencies=[requires("tags.write")], status_code=204, responses=answers(404, 503)
+)
 def remove(collection_id: CollectionId, session: SessionDep) -> Response:
     """Forget a collection; its images stay in the library."""
     collections.remove(session, collection_id)
     return Response(status_code=204)
 
 
-@router.post("/{collection_id}/images", responses=answers(404, 422, 503))
+@router.post(
+    "/{collection_id}/images", dependencies=[requires("tags.write")], responses=answers(404, 422, 503)
+)
 def add(
     collection_id: CollectionId, body: schemas.Selection, services: ServicesDep
 ) -> schemas.MembersChanged:
@@ -66,7 +73,9 @@ def add(
         return schemas.MembersChanged(collection=_shown(session, collection_id), changed=changed)
 
 
-@router.post("/{collection_id}/images/remove", responses=answers(404, 422, 503))
+@router.post(
+    "/{collection_id}/images/remove", dependencies=[requires("tags.write")], responses=answers(404, 422, 503)
+)
 def take_out(
     collection_id: CollectionId, body: schemas.Selection, services: ServicesDep
 ) -> schemas.MembersChanged:

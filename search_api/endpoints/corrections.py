@@ -8,12 +8,15 @@ from sqlalchemy.orm import Session
 from indexer.catalog import corrections, edits
 from indexer.catalog.edits import Wish
 from search_api import schemas, views
+from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.endpoints.images import find, find_for_change
 from search_api.etags import IfMatch, etag
 from search_api.problems import answers
 
-router = APIRouter(prefix="/v1/images/{image_id}", tags=["corrections"])
+router = APIRouter(
+    prefix="/v1/images/{image_id}", tags=["corrections"], dependencies=[requires("tags.write")]
+)
 # Its name may have slashes in it, so nothing can follow it in an address.
 TagName = Annotated[str, Path(min_length=1, max_length=100, description="the tag, or an alias of it")]
 

@@ -9,11 +9,12 @@ from indexer.catalog.hits import ImageView
 from indexer.search import duplicates
 from indexer.search.duplicates import DEFAULT_THRESHOLD, Twins
 from search_api import schemas, views
+from search_api.access import requires
 from search_api.dependencies import ServicesDep
 from search_api.problems import answers
 from search_api.schemas.query import MAX_QUERY
 
-router = APIRouter(prefix="/v1/duplicates", tags=["search"])
+router = APIRouter(prefix="/v1/duplicates", tags=["search"], dependencies=[requires("search")])
 
 
 @router.get("", responses=answers(404, 422, 503))

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from indexer.catalog import edits
 from indexer.catalog.edits import EditView, Made
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.problems import answers
 from search_api.selection import chosen_ids
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/v1/edits", tags=["corrections"])
 EditId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
-@router.post("", status_code=201, responses=answers(404, 422, 503))
+@router.post("", dependencies=[requires("tags.write")], status_code=201, responses=answers(404, 422, 503))
 def make(body: schemas.EditIn, services: ServicesDep) -> schemas.EditMade:
     """Say of many images at once which tags they show and which they do not.
 
@@ -31,13 +32,13 @@ def make(body: schemas.EditIn, services: ServicesDep) -> schemas.EditMade:
     return _made(image_ids, made, view)
 
 
-@router.get("", responses=answers(422, 503))
+@router.get("", dependencies=[requires("images.read")], responses=answers(422, 503))
 def recent(session: SessionDep, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> schemas.EditsOut:
     """The newest edits, newest first; a statement made of one image is an edit too."""
     return schemas.EditsOut(edits=[_edit(view) for view in edits.recent(session, limit)])
 
 
-@router.post("/{edit_id}/undo", responses=answers(404, 422, 503))
+@router.post("/{edit_id}/undo", dependencies=[requires("tags.write")], responses=answers(404, 422, 503))
 def undo(edit_id: EditId, session: SessionDep) -> schemas.EditUndone:
     """Take an edit back: its tags are again what you had said before. Doing it twice changes nothing more.
 

@@ -8,12 +8,13 @@ from starlette.concurrency import run_in_threadpool
 from indexer.errors import ImageTooLarge, QueryError
 from indexer.search import examples
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep
 from search_api.multipart import Part, parts
 from search_api.problems import answers
 from search_api.services import Services
 
-router = APIRouter(prefix="/v1/examples", tags=["search"])
+router = APIRouter(prefix="/v1/examples", tags=["search"], dependencies=[requires("search")])
 BYTES = {"type": "string", "format": "binary"}
 PICTURE: dict[str, Any] = {
     "requestBody": {

@@ -11,13 +11,14 @@ from indexer import query
 from indexer.search import export
 from indexer.search.pages import pages
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep
 from search_api.problems import answers
 from search_api.schemas.export import ExportFormat
 from search_api.schemas.query import MAX_QUERY
 from search_api.services import Services
 
-router = APIRouter(prefix="/v1/export", tags=["search"])
+router = APIRouter(prefix="/v1/export", tags=["search"], dependencies=[requires("search")])
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "a row for each hit, in the order of the search, sent as it is found",

@@ -12,12 +12,13 @@ from indexer.images import content_hash, content_type
 from indexer.pipeline import local_path
 from indexer.storage import Storage
 from search_api import views
+from search_api.access import requires
 from search_api.dependencies import ServicesDep
 from search_api.endpoints.images import find
 from search_api.etags import IfNoneMatch, held
 from search_api.problems import answers
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = APIRouter(prefix="/v1/images", tags=["images"], dependencies=[requires("images.read")])
 # Shown by every current browser; others are offered for download.
 SHOWN = frozenset({"jpeg", "png", "webp", "gif", "bmp", "avif"})
 # An original is a stranger's file: whatever it is, it may run and load nothing.

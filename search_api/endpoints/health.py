@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from indexer.catalog import connection, images
 from indexer.errors import ServiceUnavailable, SightlineError
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.problems import answers
 from search_api.services import Services, reason
@@ -39,7 +40,7 @@ def ready(services: ServicesDep, response: Response) -> schemas.ReadyOut:
     return schemas.ReadyOut(status="ready" if parts["redis"].ok else "degraded", parts=parts)
 
 
-@router.get("/v1/stats", tags=["images"], responses=answers(503))
+@router.get("/v1/stats", tags=["images"], dependencies=[requires("search")], responses=answers(503))
 def stats(session: SessionDep, services: ServicesDep) -> schemas.StatsOut:
     """How many images are where on the road from pending to indexed, and how long the queue is."""
     try:

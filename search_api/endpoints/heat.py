@@ -3,11 +3,12 @@
 from fastapi import APIRouter, Response
 
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep
 from search_api.endpoints.images import find
 from search_api.problems import answers
 
-router = APIRouter(prefix="/v1/images/{image_id}", tags=["images"])
+router = APIRouter(prefix="/v1/images/{image_id}", tags=["images"], dependencies=[requires("images.read")])
 
 
 @router.get("/tags/{name:path}/heat", responses=answers(404, 503))

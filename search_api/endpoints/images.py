@@ -8,6 +8,7 @@ from indexer.catalog import images as image_catalog
 from indexer.catalog.hits import ImageView
 from indexer.errors import NotFound
 from search_api import schemas, views
+from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.etags import IfMatch, IfNoneMatch, etag, expect, held
 from search_api.problems import answers
@@ -34,6 +35,7 @@ def find_for_change(session: Session, image_id: int, if_match: str | None) -> Im
 
 @router.get(
     "/{image_id}",
+    dependencies=[requires("images.read")],
     response_model=schemas.ImageOut,
     responses=answers(404, 503) | {304: {"description": "it is as you hold it"}},
 )
@@ -53,7 +55,13 @@ def image(
     return shown
 
 
-@router.delete("/{image_id}", status_code=202, response_class=Response, responses=answers(404, 412, 503))
+@router.delete(
+    "/{image_id}",
+    dependencies=[requires("images.write")],
+    status_code=202,
+    response_class=Response,
+    responses=answers(404, 412, 503),
+)
 def remove(image_id: int, services: ServicesDep, if_match: IfMatch = None) -> Response:
     """Take an image out of the library.
 

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Query
 from indexer.catalog import jobs as job_catalog
 from indexer.errors import NotFound
 from search_api import schemas, views
+from search_api.access import requires
 from search_api.dependencies import SessionDep
 from search_api.problems import answers
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[requires("images.read")])
 
 
 @router.get("", responses=answers(503))

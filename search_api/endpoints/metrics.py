@@ -4,10 +4,11 @@ from fastapi import APIRouter, Request, Response
 
 from indexer import metrics
 from indexer.catalog import backlog
+from search_api.access import requires
 from search_api.dependencies import ServicesDep
 from search_api.gauges import CatalogueGauges
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[requires("search")])
 
 
 @router.get(

@@ -6,9 +6,10 @@ from fastapi import APIRouter
 
 from indexer import query
 from search_api import schemas
+from search_api.access import requires
 from search_api.problems import answers
 
-router = APIRouter(prefix="/v1/query", tags=["search"])
+router = APIRouter(prefix="/v1/query", tags=["search"], dependencies=[requires("search")])
 
 
 @router.get("/keys")

@@ -9,12 +9,13 @@ from indexer.errors import QueryError
 from indexer.query import ExampleTerm, ImageTerm, Term
 from indexer.search import MAX_LIMIT, Request
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep
 from search_api.problems import answers
 from search_api.services import Services
 from search_api.views import hits
 
-router = APIRouter(prefix="/v1/search", tags=["search"])
+router = APIRouter(prefix="/v1/search", tags=["search"], dependencies=[requires("search")])
 FACETS = get_args(schemas.Facet)
 TREE = ("text", "terms", "filter", "order")
 

@@ -11,6 +11,7 @@ from indexer.catalog.saved_searches import SavedView
 from indexer.errors import NotFound, QueryError
 from indexer.search import Count, Searcher
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.problems import answers
 from search_api.services import Services
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/v1/searches", tags=["saved searches"])
 SearchId = Annotated[int, Path(ge=1, lt=2**31)]
 
 
-@router.get("", responses=answers(503))
+@router.get("", dependencies=[requires("search")], responses=answers(503))
 def all_of_them(services: ServicesDep) -> schemas.SavedList:
     """Every saved search, by name, with how many images each finds now."""
     with services.sessions() as session:
@@ -28,7 +29,7 @@ def all_of_them(services: ServicesDep) -> schemas.SavedList:
     return schemas.SavedList(searches=[_shown(searcher, view) for view in kept])
 
 
-@router.post("", status_code=201, responses=answers(409, 422, 503))
+@router.post("", dependencies=[requires("tags.write")], status_code=201, responses=answers(409, 422, 503))
 def create(body: schemas.SavedIn, services: ServicesDep, response: Response) -> schemas.SavedOut:
     """Keep a search under a name."""
     canonical = query.to_text(query.parse(body.query))
@@ -38,13 +39,13 @@ def create(body: schemas.SavedIn, services: ServicesDep, response: Response) -> 
     return _found(services, search_id)
 
 
-@router.get("/{search_id}", responses=answers(404, 503))
+@router.get("/{search_id}", dependencies=[requires("search")], responses=answers(404, 503))
 def saved(search_id: SearchId, services: ServicesDep) -> schemas.SavedOut:
     """One saved search, with how many images it finds now."""
     return _found(services, search_id)
 
 
-@router.patch("/{search_id}", responses=answers(404, 409, 422, 503))
+@router.patch("/{search_id}", dependencies=[requires("tags.write")], responses=answers(404, 409, 422, 503))
 def change(search_id: SearchId, body: schemas.SavedChange, services: ServicesDep) -> schemas.SavedOut:
     """Give a saved search another name, another query, or both."""
     canonical = None if body.query is None else query.to_text(query.parse(body.query))
@@ -53,7 +54,9 @@ def change(search_id: SearchId, body: schemas.SavedChange, services: ServicesDep
     return _found(services, search_id)
 
 
-@router.delete("/{search_id}", status_code=204, responses=answers(404, 503))
+@router.delete(
+    "/{search_id}", dependencies=[requires("tags.write")], status_code=204, responses=answers(404, 503)
+)
 def remove(search_id: SearchId, session: SessionDep) -> Response:
     """Forget a saved search."""
     saved_searches.remove(session, search_id)

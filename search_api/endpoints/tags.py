@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query
 
 from indexer.catalog import tags as tag_catalog
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.problems import answers
 
-router = APIRouter(prefix="/v1/tags", tags=["tags"])
+router = APIRouter(prefix="/v1/tags", tags=["tags"], dependencies=[requires("search")])
 
 
 @router.get("", responses=answers(422, 503))

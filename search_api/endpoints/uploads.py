@@ -13,12 +13,13 @@ from indexer.images import content_hash, sniff
 from indexer.tables import FAILED, INDEXED
 from indexer.task_queue import INTERACTIVE
 from search_api import schemas
+from search_api.access import requires
 from search_api.dependencies import ServicesDep
 from search_api.multipart import Part, parts
 from search_api.problems import Problem, ProblemOut, answers, problem_of
 from search_api.services import Services
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = APIRouter(prefix="/v1/images", tags=["images"], dependencies=[requires("images.write")])
 MAX_NAME = 255
 
 FILES: dict[str, Any] = {

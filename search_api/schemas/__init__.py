@@ -37,6 +37,7 @@ from search_api.schemas.search import (
     WhyOut,
 )
 from search_api.schemas.searches import SavedChange, SavedIn, SavedList, SavedOut
+from search_api.schemas.session import SessionOut, SignIn
 from search_api.schemas.tags import CompletionOut, CompletionsOut, TagCountOut, TagsOut
 
 __all__ = [
@@ -92,6 +93,8 @@ __all__ = [
     "SearchIn",
     "SearchOut",
     "Selection",
+    "SessionOut",
+    "SignIn",
     "SourceOut",
     "StatedBy",
     "StatsOut",
