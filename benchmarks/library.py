@@ -18,7 +18,7 @@ LATENT = 48  # dimensions of meaning: about the intrinsic dimension of image emb
 CLUSTERS = 2_000
 CHUNK = 50_000
 # Those with triggers that a bulk load need not fire.
-TABLES = ("images", "captions", "image_embeddings", "image_tags")
+TABLES = ("images", "captions", "image_embeddings", "caption_embeddings", "image_tags")
 # How much of the library each filter keeps; tag k of the library is the filter of share k.
 SHARES = (1.0, 0.5, 0.2, 0.05, 0.01, 0.001, 0.0001)
 

@@ -42,6 +42,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def machine_slug(about: Mapping[str, Any]) -> str:
+    """A machine's processor and cores, as part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{about['processor']} {about['cores']} cores".lower()).strip("-")
+
+
 def rows(
     task: str, batch: int, seconds: Mapping[str, Sequence[float]], answers: Mapping[str, Answer]
 ) -> list[Row]:

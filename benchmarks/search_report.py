@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.model_report import machine
+from benchmarks.model_report import machine, machine_slug
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -36,8 +36,7 @@ def line(cell: Cell) -> str:
 def save(cells: Sequence[Cell]) -> None:
     """Replace what was known of these sizes, and write everything again."""
     about = machine()
-    name = re.sub(r"[^a-z0-9]+", "-", f"{about['processor']} {about['cores']} cores".lower()).strip("-")
-    path = RESULTS / f"search-{name}.json"
+    path = RESULTS / f"search-{machine_slug(about)}.json"
     known = json.loads(path.read_text())["cells"] if path.exists() else []
     measured = {cell["size"] for cell in cells}
     merged = sorted([c for c in known if c["size"] not in measured] + list(cells), key=lambda c: c["size"])
