@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from indexer import local_stack
+from indexer import local_stack, logs
 from indexer.cli.workspace import Workspace, open_workspace, remarks, worker_process
 from indexer.errors import ConfigurationError, SightlineError
 from indexer.settings import get_settings
@@ -49,12 +49,15 @@ def serve(
 
     import uvicorn
 
+    quiet = "WARNING" if settings.logs.format == "text" else "INFO"
+    logs.configure(settings.logs.format, settings.logs.level or quiet)
     uvicorn.run(
         "search_api.app:create_app",
         factory=True,
         host=host,
         port=port,
-        log_level="warning",
+        log_config=None,  # as every other logger's lines
+        access_log=False,  # the application writes one line a request, with its id
         h11_max_incomplete_event_size=LONGEST_ADDRESS,
     )
     remarks.print("The page is closed. `sightline stop` also ends the background servers.")
