@@ -5,7 +5,6 @@ python -m benchmarks.search_report       # tables and plot again, from the JSON
 
 import datetime
 import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
