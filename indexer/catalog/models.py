@@ -104,6 +104,11 @@ def hold_still(session: Session) -> None:
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MODELS_LOCK})
 
 
+def stay(session: Session) -> None:
+    """Keep the models in effect as they are until this transaction ends."""
+    session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": MODELS_LOCK})
+
+
 def check_in_effect(session: Session, speaking: Mapping[Kind, int]) -> None:
     """Make sure that these annotators are in effect, and stay so until this transaction ends.
 
@@ -112,7 +117,7 @@ def check_in_effect(session: Session, speaking: Mapping[Kind, int]) -> None:
     Raises:
         ModelsChanged: one is not any more; what it said must be asked of its successor.
     """
-    session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": MODELS_LOCK})
+    stay(session)
     for kind, row in in_effect(session).items():
         if kind in speaking and speaking[kind] != row.annotator_id:
             raise ModelsChanged(f"{row.name} is the {kind} in effect now: ask it what it sees.")
