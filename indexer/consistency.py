@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer.catalog import annotations, consistency, images
 from indexer.embeddings import EmbeddingStore
 from indexer.pipeline import upsert
-from indexer.tables import PENDING
 
 T = TypeVar("T", int, tuple[int, int])
 REPAIR_BATCH = 1000
@@ -79,7 +78,7 @@ class Checker:
         self.store.flush()
         if report.not_embedded:
             with self.sessions.begin() as session:
-                images.reset(session, report.not_embedded, PENDING)
+                images.look_again(session, report.not_embedded)
             enqueue(report.not_embedded)
 
 

@@ -8,7 +8,9 @@ SightlineError
 │   ├── UnsupportedFormat     not one of the image formats decoded here
 │   ├── BrokenImage           says it is an image, does not decode as one
 │   ├── DecodeTimeout         took longer than the limit
-│   └── DecodeCrash           the decoder died or ran out of memory
+│   ├── DecodeCrash           the decoder died or ran out of memory
+│   ├── AddressRefused        an address that is not fetched from
+│   └── NotFetched            an address from which no picture came
 ├── QueryError                a search request that cannot be understood
 │   ├── QuerySyntaxError      a slip in the query's text or JSON, with its place
 │   └── UnknownTag            a tag no vocabulary holds
@@ -22,6 +24,8 @@ SightlineError
 ├── UnknownModel              a model name nobody registered
 │   └── ModelMissing          the model in effect is not on this machine
 ├── ModelsChanged             another model is in effect than the one that has spoken
+├── ModelsBroken              the models fail on any image
+├── ClaimLost                 somebody else has taken over the work
 ├── CheckpointError           a weights file that does not fit its architecture
 ├── DownloadError             a published file that could not be brought here, or is not the published one
 ├── NoRoom                    the disk cannot hold what is to be written
@@ -83,6 +87,25 @@ class DecodeCrash(ImageError):
     """The decoder died or ran out of memory; only this image is affected."""
 
     code = "crash"
+
+
+class AddressRefused(ImageError):
+    """An address that is not fetched from: it leads inside, or is none."""
+
+    code = "address_refused"
+
+
+class NotFetched(ImageError):
+    """No picture came from an address.
+
+    `again` says whether a later try may have more luck, `after_s` how many seconds its server asks to wait.
+    """
+
+    code = "not_fetched"
+
+    def __init__(self, message: str, *, again: bool = False, after_s: float | None = None) -> None:
+        self.again, self.after_s = again, after_s
+        super().__init__(message)
 
 
 class QueryError(SightlineError):
@@ -174,6 +197,14 @@ class ModelMissing(UnknownModel):
 
 class ModelsChanged(SightlineError):
     """Another model is in effect than the one whose statements were to be saved: load it and look again."""
+
+
+class ModelsBroken(SightlineError):
+    """The models fail on any image, so no image is to blame: the process had better be started again."""
+
+
+class ClaimLost(SightlineError):
+    """Somebody else has taken over what this worker was doing: it was silent for too long."""
 
 
 class CheckpointError(SightlineError):

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer.catalog import images, jobs
 from indexer.errors import ImageError, ImageTooLarge, ImageUnreadable
 from indexer.images import content_hash
-from indexer.tables import FAILED, INDEXED, PENDING
+from indexer.tables import DEAD, FAILED, INDEXED
 
 # What a folder is searched for. Some of these are refused later, with a reason: a person who sees a
 # picture in the folder should be told why it is not in the library.
@@ -49,7 +49,7 @@ class Ingest:
         job_id: the job they belong to; None for a dry run, which writes nothing.
         max_bytes: larger files are refused unread.
         retry: images refused before are tried again.
-        enqueue: called after each commit with the ids of images to annotate.
+        wake: called after each commit that left work to do.
         every_file: the job also lists images that are indexed already.
     """
 
@@ -57,7 +57,7 @@ class Ingest:
     job_id: int | None
     max_bytes: int
     retry: bool
-    enqueue: Callable[[list[int]], None]
+    wake: Callable[[], object]
     every_file: bool = False
     tally: Tally = field(default_factory=Tally)
 
@@ -96,7 +96,7 @@ class Ingest:
             if (seen := known.get(uri)) is None or not self._unchanged(path, seen):
                 unread[uri] = path
             else:
-                self.tally.unchanged += seen.state in (INDEXED, FAILED)
+                self.tally.unchanged += seen.state in (INDEXED, FAILED, DEAD)
                 if seen.state != INDEXED or self.every_file:
                     items.append(jobs.NewItem(uri, seen.image_id))
         files, refused = self._hash(unread)
@@ -108,7 +108,7 @@ class Ingest:
         return len(items) + len(files)
 
     def _unchanged(self, path: Path, seen: images.KnownFile) -> bool:
-        if seen.state == FAILED and (self.retry or seen.error_code == ImageUnreadable.code):
+        if seen.state in (FAILED, DEAD) and (self.retry or seen.error_code == ImageUnreadable.code):
             return False
         try:
             now = path.stat()
@@ -133,19 +133,18 @@ class Ingest:
         self, job_id: int, files: Sequence[images.NewFile], items: list[jobs.NewItem], position: int
     ) -> None:
         with self.sessions.begin() as session:
-            registered = images.register(session, files)
+            registered = images.register(session, files, job_id)
             again = [item.image_id for item in items if item.image_id is not None]
             again += [row.image_id for row in registered]
             again = images.failed(session, again)
             if not self.retry:
                 again = images.unreadable(session, again)
-            images.reset(session, again, PENDING)
+            images.look_again(session, again, job_id)
             found = [jobs.NewItem(f.uri, r.image_id) for f, r in zip(files, registered, strict=True)]
             jobs.add_items(session, job_id, [*items, *found], position)
-            waiting = [item.image_id for item in (*items, *found) if item.image_id is not None]
-            waiting = [item.image_id for item in images.work_items(session, waiting)]
         self.tally.replaced += [row.replaced for row in registered if row.replaced is not None]
-        self.enqueue(waiting)
+        if files or items:
+            self.wake()
 
 
 def expand(paths: Sequence[str]) -> list[Path]:

@@ -5,8 +5,10 @@ is not open while models work, and goes to Milvus after the commit. Every step c
 """
 
 import logging
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,20 +18,24 @@ from urllib.parse import unquote, urlparse
 import numpy as np
 from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.catalog import annotations, images, jobs
+from indexer import metrics
+from indexer.batching import BatchSize, ModelsTurn
+from indexer.catalog import annotations, images, jobs, work
 from indexer.decoding import DecodePool, Source
 from indexer.embeddings import EmbeddingStore
-from indexer.errors import ImageError, ImageUnreadable
+from indexer.errors import ClaimLost, ImageError, ImageUnreadable, ModelsBroken
 from indexer.images import DecodedImage, InputSpec
 from indexer.stage_clock import StageClock
 from indexer.storage import Storage
-from indexer.tables import ANNOTATED
 
 if TYPE_CHECKING:
     from indexer.predictors import Captioner, Embedder, Tagger
 
 logger = logging.getLogger(__name__)
 
+# What an image was given up for, after attempts further and further apart.
+MODELS_FAILED, OUT_OF_MEMORY = "models_failed", "out_of_memory"
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 60.0
 STAGES = ("read", "decode", "wait", "backbone", "tag", "caption", "embed", "write")
 
 
@@ -53,16 +59,40 @@ class Models:
         """
         return {spec: np.stack([image.inputs[i] for image in images]) for i, spec in enumerate(self.inputs)}
 
+    def look(self, pixels: Mapping[InputSpec, np.ndarray]) -> "Sight":
+        """Tags, captions and embeddings of a batch; `pixels` as made by `stack`."""
+        tags = self.tagger.tag(pixels[self.tagger.input])
+        guides = [[tag.tag for tag in row] for row in tags]
+        captions = self.captioner.caption(pixels[self.captioner.input], guides)
+        embedded = annotations.pack(self.embedder.embed_images(pixels[self.embedder.input]))
+        return Sight(
+            [[(tag.tag, tag.confidence) for tag in row] for row in tags],
+            captions,
+            embedded,
+            annotations.pack(self.embedder.embed_texts(captions)),
+        )
 
-Decoded = tuple[images.WorkItem, DecodedImage]
+    def warm_up(self) -> None:
+        """Look at one grey image: what is slow the first time is done; whatever the models raise is raised."""
+        self.look({spec: np.full((1, spec.size, spec.size, 3), 127, np.uint8) for spec in self.inputs})
 
 
-@dataclass
+@dataclass(frozen=True)
+class Sight:
+    """What the models say of a batch, a row an image: tags as (name, confidence), embeddings as float16 bytes."""
+
+    tags: list[list[tuple[str, float]]]
+    captions: list[str]
+    image_embeddings: list[bytes]
+    caption_embeddings: list[bytes]
+
+
+Decoded = tuple[work.WorkItem, DecodedImage]
+
+
+@dataclass(frozen=True)
 class Pipeline:
-    """One worker process's road from ids to searchable images. Safe to use from several threads.
-
-    `models_at_once` batches are looked at side by side: one, unless the models leave cores idle.
-    """
+    """The road from ids to searchable images with one set of models. Safe to use from several threads."""
 
     sessions: sessionmaker[Session]
     storage: Storage
@@ -70,113 +100,154 @@ class Pipeline:
     pool: DecodePool
     models: Models
     annotators: annotations.Annotators
-    batch_size: int = 16
-    models_at_once: int = 1
-    _models_turn: threading.Semaphore = field(init=False)
+    size: BatchSize = field(default_factory=lambda: BatchSize(16))
+    turn: ModelsTurn = field(default_factory=ModelsTurn)
 
-    def __post_init__(self) -> None:
-        self._models_turn = threading.Semaphore(self.models_at_once)
+    def index(self, image_ids: Sequence[int], worker_id: int | None = None, urgent: bool = False) -> None:
+        """Look at those of the images this worker has claimed (with no worker: those nobody has).
 
-    def index(self, image_ids: Sequence[int], job_id: int | None = None) -> None:
-        """Bring images to `indexed` or `failed`; those already there are passed over.
+        Args:
+            image_ids: batches are cut from them.
+            worker_id: who claimed them.
+            urgent: somebody waits, so these go before other batches.
 
         Raises:
-            ServiceUnavailable: a store does not answer; images not finished stay where they are on the
-                road, and running again goes on from there.
+            ServiceUnavailable, OperationalError: a store does not answer; what is not finished stays as it was.
+            ModelsChanged, ClaimLost: what was found is not wanted any more; nothing of it was saved.
+            ModelsBroken: the models fail on every image.
         """
         clock = StageClock()
         with self.sessions() as session:
-            items = images.work_items(session, image_ids)
-        ready = [item.image_id for item in items if item.state == ANNOTATED]
-        if ready:
-            self._publish(ready, clock, job_id)
-        pending = [item for item in items if item.state != ANNOTATED]
-        batches = _batches(self._decode(pending, clock), self.batch_size)
+            items = work.items(session, image_ids, worker_id)
+        decoded = self._decode(items, worker_id, clock)
         while True:
             with clock.stage("wait"):
-                batch = next(batches, None)
-            if batch is None:
-                break
-            self._annotate(batch, clock, job_id)
-        with clock.stage("write"):
-            self.store.flush()
-        with self.sessions.begin() as session:
-            self._add_seconds(session, clock, job_id)
+                batch = list(islice(decoded, self.size.now()))
+            if not batch:
+                return
+            found = self._look(batch, worker_id, urgent, clock)
+            self._save(batch, found, worker_id, clock)
 
-    def _decode(self, items: Sequence[images.WorkItem], clock: StageClock) -> Iterator[Decoded]:
+    def _decode(
+        self, items: Sequence[work.WorkItem], worker_id: int | None, clock: StageClock
+    ) -> Iterator[Decoded]:
         """Images as their decoding completes; what cannot be decoded is recorded with its reason."""
         sources = [(item, self._source(item)) for item in items]
         for item, outcome in self.pool.decode_all(sources, self.models.inputs):
             if isinstance(outcome, ImageError):
-                self._fail(item, outcome)
+                self._refuse(item, outcome, worker_id)
             elif outcome.content_hash != item.content_hash:
-                self._fail(item, ImageUnreadable("The file changed after it was registered; index it again."))
+                changed = ImageUnreadable("The file changed after it was registered; index it again.")
+                self._refuse(item, changed, worker_id)
             else:
-                clock.seconds["read"] += outcome.read_s
-                clock.seconds["decode"] += outcome.decode_s
+                clock.add("read", outcome.read_s)
+                clock.add("decode", outcome.decode_s)
                 yield item, outcome
 
-    def _source(self, item: images.WorkItem) -> Source:
+    def _source(self, item: work.WorkItem) -> Source:
         """The first place that should still have the bytes."""
         paths = [local_path(uri) for kind, uri in item.sources if kind == "path"]
         for path in paths:
             if path.is_file():
                 return path
-        if paths and not any(kind == "upload" for kind, _ in item.sources):
+        if paths and not _is_stored(item):
             return paths[0]
         return self.storage.source(item.content_hash)
 
-    def _fail(self, item: images.WorkItem, error: ImageError) -> None:
+    def _refuse(self, item: work.WorkItem, error: ImageError, worker_id: int | None) -> None:
+        if isinstance(error, ImageUnreadable) and _is_stored(item):  # the store may only be away
+            self._put_off(item, error.code, str(error), worker_id)
+            return
         logger.info("image %d refused: %s: %s", item.image_id, error.code, error)
+        metrics.work_done.labels(outcome="failed").inc()
         with self.sessions.begin() as session:
             images.fail(session, item.image_id, error.code, str(error))
 
-    def _annotate(self, batch: Sequence[Decoded], clock: StageClock, job_id: int | None) -> None:
-        found = self._look(batch, clock)
-        with clock.stage("write"):
-            for item, decoded in batch:
-                self.storage.put_thumbnail(item.content_hash, decoded.thumbnail)
-            with self.sessions.begin() as session:
-                saved = annotations.save(session, found, self.annotators)
-        self._publish(sorted(saved), clock, job_id)
+    def _put_off(self, item: work.WorkItem, code: str, message: str, worker_id: int | None) -> None:
+        wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**item.attempts) * random.uniform(0.5, 1.5)
+        logger.warning(
+            "image %d: attempt %d in vain: %s: %s", item.image_id, item.attempts + 1, code, message
+        )
+        metrics.work_done.labels(outcome="retried").inc()
+        with self.sessions.begin() as session:
+            work.put_off(session, item.image_id, worker_id, code, message, wait_s)
 
-    def _look(self, batch: Sequence[Decoded], clock: StageClock) -> list[annotations.Annotation]:
-        """Run the models over one batch; threads take turns, since they share the device."""
-        tagger, captioner, embedder = self.models.tagger, self.models.captioner, self.models.embedder
-        pixels = self.models.stack([decoded for _, decoded in batch])
-        with self._models_turn, clock.running():
-            tags = tagger.tag(pixels[tagger.input])
-            guides = [[tag.tag for tag in row] for row in tags]
-            captions = captioner.caption(pixels[captioner.input], guides)
-            image_rows = annotations.pack(embedder.embed_images(pixels[embedder.input]))
-            caption_rows = annotations.pack(embedder.embed_texts(captions))
+    def _look(
+        self, batch: Sequence[Decoded], worker_id: int | None, urgent: bool, clock: StageClock
+    ) -> list[annotations.Annotation]:
+        """Run the models; a batch on which they fail is halved until the image that is to blame is alone."""
+        try:
+            return self._run_models(batch, urgent, clock)
+        except Exception as error:
+            code, message = self._explain(batch, error)
+        if len(batch) == 1:
+            self._blame(batch[0][0], code, message, worker_id)
+            return []
+        half = len(batch) // 2
         return [
-            _annotation(
-                item.image_id,
-                decoded,
-                [(t.tag, t.confidence) for t in tags[i]],
-                captions[i],
-                image_rows[i],
-                caption_rows[i],
-            )
-            for i, (item, decoded) in enumerate(batch)
+            found
+            for part in (batch[:half], batch[half:])
+            for found in self._look(part, worker_id, urgent, clock)
         ]
 
-    def _publish(self, image_ids: Sequence[int], clock: StageClock, job_id: int | None) -> None:
-        """Copy committed embeddings to Milvus, then say so."""
+    def _explain(self, batch: Sequence[Decoded], error: Exception) -> tuple[str, str]:
+        """Code and message for what the models failed with; smaller batches from now on if memory was short."""
+        from indexer.predictors import free_memory, is_out_of_memory  # loads torch, which is there by now
+
+        logger.warning("the models failed on %d images: %r", len(batch), error, exc_info=len(batch) == 1)
+        if is_out_of_memory(error):
+            self.size.too_many(len(batch))
+            free_memory()
+            return OUT_OF_MEMORY, f"Not even this image alone fits into the models' memory: {error}"
+        return MODELS_FAILED, f"The models fail on this image: {error!r}"
+
+    def _blame(self, item: work.WorkItem, code: str, message: str, worker_id: int | None) -> None:
+        """An image is only blamed by models that are well."""
+        try:
+            self.models.warm_up()
+        except Exception as error:
+            raise ModelsBroken(f"The models fail on any image, last with: {error!r}") from error
+        self._put_off(item, code, message, worker_id)
+
+    def _run_models(
+        self, batch: Sequence[Decoded], urgent: bool, clock: StageClock
+    ) -> list[annotations.Annotation]:
+        pixels = self.models.stack([decoded for _, decoded in batch])
+        with self.turn.take([item.image_id for item, _ in batch], urgent), clock.running(), metrics.busy():
+            started = time.perf_counter()
+            sight = self.models.look(pixels)
+            self.size.took(len(batch), time.perf_counter() - started)
+        metrics.batch_size.observe(len(batch))
+        return [_annotation(item.image_id, decoded, sight, row) for row, (item, decoded) in enumerate(batch)]
+
+    def _save(
+        self,
+        batch: Sequence[Decoded],
+        found: Sequence[annotations.Annotation],
+        worker_id: int | None,
+        clock: StageClock,
+    ) -> None:
+        """Commit what was found, unless somebody else has the images by now, and publish it."""
+        seen = {annotation.image_id for annotation in found}
+        with clock.stage("write"):
+            for item, decoded in batch:
+                if item.image_id in seen:
+                    self.storage.put_thumbnail(item.content_hash, decoded.thumbnail)
+            with self.sessions.begin() as session:
+                saved = annotations.save(session, found, self.annotators)
+                if not work.finish(session, list(saved), worker_id) >= saved.keys():
+                    raise ClaimLost("These images are another worker's by now: this one was silent too long.")
+        self._publish(sorted(saved), clock)
+        with self.sessions.begin() as session:
+            jobs.add_stage_seconds(session, _by_job([item for item, _ in batch], clock.take()))
+            images.mark_indexed(session, list(saved))
+
+    def _publish(self, image_ids: Sequence[int], clock: StageClock) -> None:
+        """Copy committed embeddings to Milvus."""
         with clock.stage("write"):
             with self.sessions() as session:
                 stored = annotations.embeddings(session, image_ids, self.annotators.embedder)
             upsert(self.store, stored)
-        with self.sessions.begin() as session:
-            self._add_seconds(
-                session, clock, job_id
-            )  # with the images: who waits for them sees their seconds
-            images.mark_indexed(session, image_ids)
-
-    def _add_seconds(self, session: Session, clock: StageClock, job_id: int | None) -> None:
-        if job_id is not None:
-            jobs.add_stage_seconds(session, job_id, clock.take())
 
     def delete(self, image_ids: Sequence[int]) -> None:
         """Remove images from Milvus, Postgres and the store, in an order that can be resumed."""
@@ -208,14 +279,7 @@ def local_path(uri: str) -> Path:
     return Path(unquote(urlparse(uri).path, errors="surrogateescape"))
 
 
-def _annotation(
-    image_id: int,
-    decoded: DecodedImage,
-    tags: Sequence[tuple[str, float]],
-    caption: str,
-    image_embedding: bytes,
-    caption_embedding: bytes,
-) -> annotations.Annotation:
+def _annotation(image_id: int, decoded: DecodedImage, sight: Sight, row: int) -> annotations.Annotation:
     facts = decoded.metadata
     taken_at = facts.taken_at.replace(tzinfo=None) if facts.taken_at else None
     return annotations.Annotation(
@@ -223,10 +287,10 @@ def _annotation(
         format=decoded.format,
         width=decoded.width,
         height=decoded.height,
-        tags=tags,
-        caption=caption,
-        image_embedding=image_embedding,
-        caption_embedding=caption_embedding,
+        tags=sight.tags[row],
+        caption=sight.captions[row],
+        image_embedding=sight.image_embeddings[row],
+        caption_embedding=sight.caption_embeddings[row],
         taken_at=taken_at,
         title=facts.title,
         description=facts.description,
@@ -237,7 +301,14 @@ def _annotation(
     )
 
 
-def _batches(values: Iterable[Decoded], size: int) -> Iterator[list[Decoded]]:
-    iterator = iter(values)
-    while batch := list(islice(iterator, size)):
-        yield batch
+def _is_stored(item: work.WorkItem) -> bool:
+    return any(kind != "path" for kind, _ in item.sources)
+
+
+def _by_job(items: Sequence[work.WorkItem], seconds: Mapping[str, float]) -> dict[int, dict[str, float]]:
+    """The seconds of a batch, shared out among the jobs its images are for."""
+    counts = Counter(item.job_id for item in items if item.job_id is not None)
+    return {
+        job_id: {stage: spent * count / len(items) for stage, spent in seconds.items()}
+        for job_id, count in counts.items()
+    }

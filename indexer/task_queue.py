@@ -1,8 +1,10 @@
-"""Names of tasks and how to send them. Importing this reads no settings and no worker code.
+"""Wakes the workers. Importing this reads no settings and no worker code.
 
-A message carries ids only, is sent after the commit that made them true, and may arrive twice.
+What is to be done is in Postgres; a message only says that there is something. It may get lost, or come twice, or find
+nothing left to do: workers look by themselves once a second.
 """
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,26 +16,31 @@ from indexer.errors import ServiceUnavailable
 if TYPE_CHECKING:
     from celery import Celery
 
-INDEX_IMAGES = "image.index"
+logger = logging.getLogger(__name__)
+FETCH, INDEX, WRITES, BACKFILL = "fetch", "index", "writes", "backfill"
+QUEUES = (FETCH, INDEX, WRITES, BACKFILL)
+WAKE = "queue.wake"
 DELETE_IMAGES = "image.delete"
-QUEUE = "images"
-WORKER_THREADS = 2  # of one process, so that one task's decoding overlaps with another's models
-# Redis lists by priority, smallest first: one upload does not wait behind half a million files.
-INTERACTIVE, BULK = 0, 6
+ENOUGH = (
+    16  # messages wait already: one more would wake nobody else, and they must not pile up without workers
+)
+CONNECT_S = 1.0
 
 OPTIONS: dict[str, Any] = {
-    "task_default_queue": QUEUE,
+    "task_default_queue": INDEX,
+    "task_create_missing_queues": True,
     "task_serializer": "json",
     "accept_content": ["json"],
     "task_ignore_result": True,
     "task_acks_late": True,
     "task_reject_on_worker_lost": True,
     "worker_prefetch_multiplier": 1,
+    # Work goes on without Redis, so it is looked for as long as it takes.
     "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
     "broker_transport_options": {
-        "priority_steps": [INTERACTIVE, BULK],
-        "queue_order_strategy": "priority",
         "socket_keepalive": True,
+        "socket_connect_timeout": CONNECT_S,
         # A message whose worker was killed is delivered again after this long.
         "visibility_timeout": 600,
     },
@@ -44,7 +51,7 @@ OPTIONS: dict[str, Any] = {
 
 
 class TaskQueue:
-    """Sends tasks to the workers.
+    """Sends messages to the workers.
 
     Args:
         url: the broker's address, `redis://...` or `redis+socket://...`.
@@ -61,44 +68,45 @@ class TaskQueue:
         app.conf.update(OPTIONS)
         return app
 
-    def index(
-        self, image_ids: Sequence[int], job_id: int | None, task_size: int = 64, priority: int = BULK
-    ) -> None:
-        """Ask workers to annotate and store these images, `task_size` to a message.
+    @cached_property
+    def _redis(self) -> Redis:
+        return Redis.from_url(_plain(self.url), socket_timeout=5, socket_connect_timeout=CONNECT_S)
 
-        Raises:
-            ServiceUnavailable: Redis does not answer; the images stay registered and are picked up by
-                the next run.
+    def wake(self, queue: str = INDEX) -> bool:
+        """Tell the workers of a queue, after the commit, that there is something to do.
+
+        Returns:
+            Whether Redis took the message. If not, nothing is lost: workers find it within a second.
         """
-        for part in batched_list(image_ids, task_size):
-            self._send(INDEX_IMAGES, {"image_ids": part, "job_id": job_id}, priority)
+        try:
+            if self.depth(queue) < ENOUGH:
+                self._send(WAKE, {"queue": queue}, queue)
+        except ServiceUnavailable as error:
+            logger.warning("nobody was woken for %s: %s", queue, error)
+            return False
+        return True
 
     def delete(self, image_ids: Sequence[int]) -> None:
         """Ask workers to remove these images everywhere."""
         for part in batched_list(image_ids, 1000):
-            self._send(DELETE_IMAGES, {"image_ids": part}, INTERACTIVE)
+            self._send(DELETE_IMAGES, {"image_ids": part}, WRITES)
 
-    def _send(self, task: str, payload: dict[str, Any], priority: int) -> None:
+    def _send(self, task: str, payload: dict[str, Any], queue: str) -> None:
         from kombu.exceptions import OperationalError
 
-        retries = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.3}
         try:
-            self._app.send_task(task, kwargs=payload, priority=priority, retry=True, retry_policy=retries)
+            self._app.send_task(task, kwargs=payload, queue=queue, retry=False)
         except (OperationalError, RedisError, OSError) as error:
-            raise ServiceUnavailable(
-                "redis", f"Redis does not answer, so nothing could be queued: {error}"
-            ) from error
+            raise ServiceUnavailable("redis", f"Redis does not answer: {error}") from error
 
-    def depth(self) -> int:
-        """Messages waiting, not counting those a worker has taken.
+    def depth(self, *queues: str) -> int:
+        """Messages waiting in these queues (in all, if none is named), not counting those a worker has taken.
 
         Raises:
             ServiceUnavailable: Redis does not answer.
         """
-        names = [QUEUE if step == INTERACTIVE else f"{QUEUE}\x06\x16{step}" for step in (INTERACTIVE, BULK)]
         try:
-            with Redis.from_url(_plain(self.url), socket_timeout=5) as client:
-                return sum(int(client.llen(name)) for name in names)
+            return sum(int(self._redis.llen(name)) for name in queues or QUEUES)
         except (RedisError, OSError) as error:
             raise ServiceUnavailable("redis", f"Redis does not answer: {error}") from error
 

@@ -27,6 +27,8 @@ ORDER = [
     {"tables"},
     {"catalog"},
     {"embeddings"},
+    {"batching"},
+    {"publishing"},
     {"pipeline", "ingest", "consistency"},
     {"postings"},
     {"nearest"},
@@ -45,6 +47,7 @@ HOMES = {
     },
     "sqlalchemy": {
         *("indexer/catalog", "indexer/tables", "indexer/pipeline", "indexer/ingest", "indexer/consistency"),
+        "indexer/publishing",
         *("indexer/postings", "indexer/nearest", "indexer/search", "indexer/reindexing", "indexer/cli"),
         *("workers", "search_api", "migrations"),
     },

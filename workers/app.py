@@ -1,19 +1,21 @@
 """`celery -A workers.app worker`: the worker's entry point.
 
-Threads, not forked processes: the models are loaded once and shared, Milvus clients and torch dislike
-forks, and decoding, which needs isolation, has child processes of its own.
+Celery brings the messages that wake the drains; these work in threads of their own. Threads, not forked processes: the
+models are loaded once and shared, Milvus clients and torch dislike forks, and decoding, which needs isolation, has
+child processes of its own.
 """
 
-import logging
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_init, worker_shutdown
+from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 
+from indexer import logs
 from indexer.local_stack import endpoints
 from indexer.settings import get_settings
 from indexer.task_queue import OPTIONS
 from workers import runtime
+from workers.telemetry import Telemetry
 
 
 def _options() -> dict[str, Any]:
@@ -27,17 +29,26 @@ app.add_defaults(_options)
 @setup_logging.connect
 def configure_logging(**_: object) -> None:
     """One line an event, to standard error."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    settings = get_settings()
+    logs.configure(settings.logs.format, settings.logs.level or "INFO")
 
 
 @worker_init.connect
-def take_up_unfinished(**_: object) -> None:
-    """Before taking work: load the models, and queue what an interrupted worker left behind."""
-    runtime.get().resume()
+def start(sender: Any, **_: object) -> None:
+    """Load the models, then work on the queues this worker was started for."""
+    runtime.get().start(list(sender.app.amqp.queues.consume_from))
+    worker = get_settings().worker
+    if worker.metrics_port:
+        Telemetry(worker.metrics_host, worker.metrics_port).ready.set()
+
+
+@worker_shutting_down.connect
+def stop(**_: object) -> None:
+    """Begin nothing more."""
+    runtime.get().stopping.set()
 
 
 @worker_shutdown.connect
 def close(**_: object) -> None:
-    """End decoding processes and connections."""
+    """Finish what is at hand; end decoding processes and connections."""
     runtime.close()

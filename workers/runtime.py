@@ -1,55 +1,74 @@
-"""What one worker process holds: connections, stores and the models, each made once."""
+"""What one worker process holds: connections, stores, the models, and a drain for each queue it works on."""
 
 import logging
 import os
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from indexer import predictors
-from indexer.catalog import annotations, connection, images
+from indexer.batching import BatchSize, ModelsTurn
+from indexer.catalog import connection
 from indexer.decoding import DecodePool
 from indexer.embeddings import EmbeddingStore
 from indexer.images import Limits
-from indexer.local_stack import endpoints
+from indexer.local_stack import Endpoints, endpoints
 from indexer.pipeline import Models, Pipeline
+from indexer.reindexing.in_effect import choice_of
 from indexer.settings import Settings, get_settings
 from indexer.storage import Storage
-from indexer.task_queue import WORKER_THREADS, TaskQueue
+from indexer.task_queue import INDEX
+from workers.drain import Drain
+from workers.indexing import IndexStep
+from workers.models import ModelsInEffect
+from workers.presence import Presence
 
 logger = logging.getLogger(__name__)
 MAX_DECODERS = 8
+MODEL_THREADS = 2  # batches looked at side by side where the models leave cores idle
+INDEX_SLOTS = MODEL_THREADS + 1  # one batch is decoded or saved while the others are looked at
 
 
-@dataclass(frozen=True)
+@dataclass
 class Runtime:
     """One worker process's belongings."""
 
     engine: Engine
-    queue: TaskQueue
-    pipeline: Pipeline
-    task_size: int
+    models: ModelsInEffect
+    road: Pipeline
+    presence: Presence
+    stopping: threading.Event
+    drains: dict[str, list[Drain]] = field(default_factory=dict)
+    started: list[Drain] = field(default_factory=list)
 
-    def resume(self) -> None:
-        """Queue unfinished images, unless messages are waiting that probably name them already."""
-        if self.queue.depth():
-            return
-        after_id = 0
-        while True:
-            with self.pipeline.sessions() as session:
-                image_ids = images.unfinished(session, after_id)
-            if not image_ids:
-                return
-            logger.info("taking up %d unfinished images", len(image_ids))
-            self.queue.index(image_ids, None, self.task_size)
-            after_id = image_ids[-1]
+    @property
+    def pipeline(self) -> Pipeline:
+        """The road with the models in effect, loaded if they are not."""
+        loaded = self.models.get()
+        return replace(self.road, models=loaded.models, annotators=loaded.annotators)
+
+    def start(self, queues: Sequence[str]) -> None:
+        """Work on these queues in the background."""
+        self.presence.start()
+        self.started = [drain for queue in queues for drain in self.drains.get(queue, [])]
+        for drain in self.started:
+            drain.start()
+
+    def wake(self, queue: str) -> None:
+        """There is something to do in this queue."""
+        for drain in self.drains.get(queue, []):
+            drain.wake()
 
     def close(self) -> None:
-        """End child processes and connections."""
-        self.pipeline.pool.close()
-        self.pipeline.store.close()
+        """Finish what is at hand, end child processes and connections."""
+        self.stopping.set()
+        for drain in self.started:
+            drain.join()
+        self.presence.leave()
+        self.road.pool.close()
+        self.road.store.close()
         self.engine.dispose()
 
 
@@ -76,38 +95,50 @@ def close() -> None:
 
 
 def build(settings: Settings) -> Runtime:
-    """Load the models and connect to everything the settings name."""
+    """Load the models and connect to everything the settings name; nothing is worked on before `start`."""
     servers = endpoints(settings)
     engine = connection.connect(servers.postgres_url)
     if not connection.is_current(engine):
         connection.migrate(servers.postgres_url)
-    models = _load_models(settings)
     sessions = connection.sessions(engine)
-    with sessions.begin() as session:
-        annotators = register_models(session, models)
-    pipeline = Pipeline(
-        sessions=sessions,
+    models = ModelsInEffect(sessions, choice_of(settings))
+    runtime = Runtime(
+        engine,
+        models,
+        _pipeline(settings, servers, engine, models),
+        Presence(sessions),
+        threading.Event(),
+    )
+    runtime.drains = {INDEX: list(_index_drains(runtime))}
+    return runtime
+
+
+def _index_drains(runtime: Runtime) -> Iterator[Drain]:
+    for name, slots, urgent in (("index", INDEX_SLOTS, False), ("urgent", 1, True)):
+        step = IndexStep(
+            runtime.road.sessions, runtime.presence, lambda: runtime.pipeline, runtime.road.size, urgent
+        )
+        yield Drain(name, step, slots, runtime.stopping)
+
+
+def _pipeline(settings: Settings, servers: Endpoints, engine: Engine, in_effect: ModelsInEffect) -> Pipeline:
+    loaded = in_effect.get()
+    models = loaded.models
+    at_once = predictors.share_cores(
+        (models.tagger, models.captioner, models.embedder),
+        predictors.resolve_device(settings.device),
+        MODEL_THREADS,
+    )
+    models.warm_up()
+    return Pipeline(
+        sessions=connection.sessions(engine),
         storage=Storage(settings.storage),
         store=_open_store(settings, servers.milvus_url, models, engine),
         pool=DecodePool(_decoders(settings), Limits(**settings.images.model_dump())),
         models=models,
-        annotators=annotators,
-        batch_size=settings.worker.batch_size,
-        models_at_once=predictors.share_cores(
-            (models.tagger, models.captioner, models.embedder),
-            predictors.resolve_device(settings.device),
-            WORKER_THREADS,
-        ),
-    )
-    return Runtime(engine, TaskQueue(servers.redis_url), pipeline, settings.worker.task_size)
-
-
-def _load_models(settings: Settings) -> Models:
-    how = predictors.options(settings.device, settings.models_home, settings.precision)
-    return Models(
-        predictors.load_tagger(settings.tagger, **how, own_tags=settings.own_tag_sets),
-        predictors.load_captioner(settings.captioner, **how),
-        predictors.load_embedder(settings.embedder, **how),
+        annotators=loaded.annotators,
+        size=BatchSize(settings.worker.batch_size),
+        turn=ModelsTurn(at_once),
     )
 
 
@@ -126,14 +157,3 @@ def _open_store(settings: Settings, url: str, models: Models, engine: Engine) ->
 
 def _decoders(settings: Settings) -> int:
     return settings.worker.decoders or min(os.cpu_count() or 1, MAX_DECODERS)
-
-
-def register_models(session: Session, models: Models) -> annotations.Annotators:
-    """Rows under which the models speak, and the tagger's vocabulary."""
-    identities = (models.tagger.identity, models.captioner.identity, models.embedder.identity)
-    tagger, captioner, embedder = (
-        annotations.annotator_id(session, model.kind, model.name, model.version) for model in identities
-    )
-    annotations.save_vocabulary(session, tagger, models.tagger.vocabulary)
-    file = annotations.annotator_id(session, "file", "metadata")
-    return annotations.Annotators(tagger, captioner, embedder, file)

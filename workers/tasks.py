@@ -1,4 +1,4 @@
-"""Tasks: names, policies, and one call each into the pipeline."""
+"""Tasks: names, policies, and one call each."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from celery import shared_task
 from sqlalchemy.exc import OperationalError
 
 from indexer.errors import ServiceUnavailable
-from indexer.task_queue import DELETE_IMAGES, INDEX_IMAGES
+from indexer.task_queue import DELETE_IMAGES, WAKE
 from workers import runtime
 
 # A store that is away comes back: wait longer each time, with jitter, about half an hour in all.
@@ -19,10 +19,10 @@ WAIT_FOR_STORES = {
 }
 
 
-@shared_task(name=INDEX_IMAGES, **WAIT_FOR_STORES)
-def index_images(image_ids: Sequence[int], job_id: int | None = None) -> None:
-    """Annotate and store these images; those already finished are passed over."""
-    runtime.get().pipeline.index(image_ids, job_id)
+@shared_task(name=WAKE)
+def wake(queue: str) -> None:
+    """There is something to do in this queue."""
+    runtime.get().wake(queue)
 
 
 @shared_task(name=DELETE_IMAGES, **WAIT_FOR_STORES)

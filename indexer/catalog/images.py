@@ -8,8 +8,21 @@ from sqlalchemy import ColumnElement, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from indexer.catalog import work
 from indexer.errors import ImageUnreadable
-from indexer.tables import ANNOTATED, FAILED, INDEXED, PENDING, Annotator, Caption, Image, ImageTag, Source
+from indexer.tables import (
+    ANNOTATED,
+    DEAD,
+    FAILED,
+    INDEXED,
+    PENDING,
+    Annotator,
+    Caption,
+    Image,
+    ImageTag,
+    Source,
+    Work,
+)
 
 
 @dataclass(frozen=True)
@@ -45,16 +58,6 @@ class Registered:
     replaced: int | None
 
 
-@dataclass(frozen=True)
-class WorkItem:
-    """An image to annotate and where its bytes can be read."""
-
-    image_id: int
-    content_hash: bytes
-    state: str
-    sources: tuple[tuple[str, str], ...]
-
-
 def known_files(session: Session, kind: str, uris: Sequence[str]) -> dict[str, KnownFile]:
     """What is known of these addresses, by address."""
     wanted = [func.md5(uri) for uri in uris]
@@ -67,8 +70,10 @@ def known_files(session: Session, kind: str, uris: Sequence[str]) -> dict[str, K
     return {row.uri: KnownFile(*row[1:]) for row in rows}
 
 
-def register(session: Session, files: Sequence[NewFile]) -> list[Registered]:
-    """Make sure each file has an image and a source; running it twice changes nothing.
+def register(
+    session: Session, files: Sequence[NewFile], job_id: int | None = None, priority: int = work.BULK
+) -> list[Registered]:
+    """Make sure each file has an image and a source, and that new images are looked at; twice changes nothing.
 
     An address whose content changed now names the new image; what people said of the old one is
     carried over, and the old image is reported as `replaced` if no other source names it.
@@ -76,6 +81,8 @@ def register(session: Session, files: Sequence[NewFile]) -> list[Registered]:
     if not files:
         return []
     ids = _image_ids(session, files)
+    pending = [image_id for image_id, state in ids.values() if state == PENDING]
+    work.add(session, pending, job_id, priority)
     known = {kind: known_files(session, kind, _uris(files, kind)) for kind in {file.kind for file in files}}
     _save_sources(session, files, {digest: image_id for digest, (image_id, _) in ids.items()})
     registered = []
@@ -140,27 +147,14 @@ def _retire(session: Session, old_id: int, new_id: int) -> int | None:
     return None if still_named else old_id
 
 
-def work_items(session: Session, image_ids: Sequence[int]) -> list[WorkItem]:
-    """Those of the images that are not finished, with their sources, oldest source first."""
-    rows = session.execute(
-        select(Image.id, Image.content_hash, Image.state)
-        .where(Image.id.in_(image_ids), Image.state.in_([PENDING, ANNOTATED]))
-        .order_by(Image.id)
-    ).all()
-    sources: dict[int, list[tuple[str, str]]] = {row.id: [] for row in rows}
-    named = select(Source.image_id, Source.kind, Source.uri).where(Source.image_id.in_(list(sources)))
-    for image_id, kind, uri in session.execute(named.order_by(Source.id)):
-        sources[image_id].append((kind, uri))
-    return [WorkItem(row.id, bytes(row.content_hash), row.state, tuple(sources[row.id])) for row in rows]
-
-
 def fail(session: Session, image_id: int, code: str, message: str) -> None:
-    """Record why an image cannot be used; an image already finished stays as it is."""
+    """Record why an image cannot be used, which ends the work on it; an image already finished stays as it is."""
     session.execute(
         update(Image)
         .where(Image.id == image_id, Image.state == PENDING)
         .values(state=FAILED, error_code=code, error_message=message)
     )
+    session.execute(delete(Work).where(Work.image_id == image_id))
 
 
 def mark_indexed(session: Session, image_ids: Sequence[int]) -> None:
@@ -182,7 +176,7 @@ def lock(session: Session, image_ids: Sequence[int]) -> list[int]:
 
 
 def reset(session: Session, image_ids: Iterable[int], state: str) -> None:
-    """Send images back on the road: to `pending` to annotate again, to `annotated` to fill Milvus again."""
+    """Send images back on the road: to `annotated` to fill Milvus again; see `look_again` for `pending`."""
     session.execute(
         update(Image)
         .where(Image.id.in_(list(image_ids)))
@@ -190,21 +184,17 @@ def reset(session: Session, image_ids: Iterable[int], state: str) -> None:
     )
 
 
-def unfinished(session: Session, after_id: int = 0, limit: int = 10_000) -> list[int]:
-    """Ids of images still on the road, in order, from `after_id` on."""
-    return list(
-        session.scalars(
-            select(Image.id)
-            .where(Image.state.in_([PENDING, ANNOTATED]), Image.id > after_id)
-            .order_by(Image.id)
-            .limit(limit)
-        )
-    )
+def look_again(
+    session: Session, image_ids: Sequence[int], job_id: int | None = None, priority: int = work.BULK
+) -> None:
+    """Send images back to the start of the road, whatever became of them before."""
+    reset(session, image_ids, PENDING)
+    work.add(session, image_ids, job_id, priority)
 
 
 def failed(session: Session, image_ids: Sequence[int] | None = None) -> list[int]:
-    """Ids of refused images, all or among those given."""
-    query = select(Image.id).where(Image.state == FAILED).order_by(Image.id)
+    """Ids of refused and of dead images, all or among those given."""
+    query = select(Image.id).where(Image.state.in_([FAILED, DEAD])).order_by(Image.id)
     return list(session.scalars(query if image_ids is None else query.where(Image.id.in_(image_ids))))
 
 
@@ -224,7 +214,7 @@ def indexed_among(session: Session, image_ids: Sequence[int]) -> list[int]:
 
 def count_by_state(session: Session) -> dict[str, int]:
     """How many images are in each state; states with none are present with 0."""
-    counts = dict.fromkeys((PENDING, ANNOTATED, INDEXED, FAILED), 0)
+    counts = dict.fromkeys((PENDING, ANNOTATED, INDEXED, FAILED, DEAD), 0)
     counts.update(session.execute(select(Image.state, func.count()).group_by(Image.state)).all())
     return counts
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from indexer.tables import ANNOTATED, FAILED, INDEXED, PENDING, Image, Job, JobItem, JobStage
+from indexer.tables import ANNOTATED, DEAD, FAILED, INDEXED, PENDING, Image, Job, JobItem, JobStage
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class NewItem:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is. `failed` counts inputs refused at the door and images refused later."""
+    """How far a job is. `failed` counts inputs refused at the door, images refused later and those given up."""
 
     job_id: int
     kind: str
@@ -80,17 +80,19 @@ def progress(session: Session, job_id: int) -> Progress | None:
     job = session.get(Job, job_id)
     if job is None:
         return None
-    rows = session.execute(
-        select(Image.state, func.count())
-        .select_from(JobItem)
-        .outerjoin(Image, Image.id == JobItem.image_id)
-        .where(JobItem.job_id == job_id)
-        .group_by(Image.state)
-    ).all()
-    # An input that never became an image has no state.
-    states: Counter[str] = Counter()
-    for state, count in rows:
-        states[state or FAILED] += count
+    # An input that never became an image has no state: it was refused, or its bytes are still to be brought.
+    state = func.coalesce(Image.state, case((JobItem.error_code.is_(None), PENDING), else_=FAILED))
+    states: Counter[str] = Counter(
+        dict(
+            session.execute(
+                select(state, func.count())
+                .select_from(JobItem)
+                .outerjoin(Image, Image.id == JobItem.image_id)
+                .where(JobItem.job_id == job_id)
+                .group_by(state)
+            ).all()
+        )
+    )
     stages = select(JobStage.stage, JobStage.seconds).where(JobStage.job_id == job_id)
     return Progress(
         job_id=job.id,
@@ -99,7 +101,7 @@ def progress(session: Session, job_id: int) -> Progress | None:
         total=sum(states.values()),
         pending=states[PENDING] + states[ANNOTATED],
         indexed=states[INDEXED],
-        failed=states[FAILED],
+        failed=states[FAILED] + states[DEAD],
         stage_seconds=dict(session.execute(stages).all()),
     )
 
@@ -113,7 +115,7 @@ def failures(session: Session, job_id: int, limit: int = 1000) -> list[Failure]:
             func.coalesce(JobItem.error_message, Image.error_message),
         )
         .outerjoin(Image, Image.id == JobItem.image_id)
-        .where(JobItem.job_id == job_id, func.coalesce(Image.state, FAILED) == FAILED)
+        .where(JobItem.job_id == job_id, func.coalesce(JobItem.error_code, Image.error_code).is_not(None))
         .order_by(JobItem.position)
         .limit(limit)
     )
@@ -123,19 +125,6 @@ def failures(session: Session, job_id: int, limit: int = 1000) -> list[Failure]:
 def recent(session: Session, limit: int = 20) -> list[int]:
     """Ids of the newest jobs, newest first."""
     return list(session.scalars(select(Job.id).order_by(Job.id.desc()).limit(limit)))
-
-
-def unfinished_images(session: Session, job_id: int) -> list[int]:
-    """Ids of the job's images that are still on the road, in order, each once."""
-    return list(
-        session.scalars(
-            select(Image.id)
-            .join(JobItem, JobItem.image_id == Image.id)
-            .where(JobItem.job_id == job_id, Image.state.in_([PENDING, ANNOTATED]))
-            .distinct()
-            .order_by(Image.id)
-        )
-    )
 
 
 def indexed_images(session: Session, job_id: int) -> list[int]:
@@ -149,10 +138,15 @@ def indexed_images(session: Session, job_id: int) -> list[int]:
     return list(dict.fromkeys(rows))
 
 
-def add_stage_seconds(session: Session, job_id: int, seconds: Mapping[str, float]) -> None:
-    """Add to the time a job has spent in each stage; safe from several workers."""
-    rows = [{"job_id": job_id, "stage": stage, "seconds": value} for stage, value in sorted(seconds.items())]
-    if not rows or session.get(Job, job_id) is None:
+def add_stage_seconds(session: Session, seconds: Mapping[int, Mapping[str, float]]) -> None:
+    """Add to the time each job has spent in each stage; safe from several workers, jobs that are gone pass over."""
+    there = session.scalars(select(Job.id).where(Job.id.in_(list(seconds))).order_by(Job.id)).all()
+    rows = [
+        {"job_id": job_id, "stage": stage, "seconds": value}
+        for job_id in there
+        for stage, value in sorted(seconds[job_id].items())
+    ]
+    if not rows:
         return
     statement = insert(JobStage).values(rows)
     added = {"seconds": JobStage.seconds + statement.excluded.seconds}

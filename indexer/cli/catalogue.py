@@ -40,7 +40,7 @@ def check(
 
 def _enqueue(workspace: Workspace, image_ids: list[int]) -> None:
     workspace.ensure_worker()
-    workspace.queue.index(image_ids, None, workspace.settings.worker.task_size)
+    workspace.queue.wake()
 
 
 def _print(report: Report, as_json: bool) -> None:

@@ -23,13 +23,13 @@ from sqlalchemy.exc import OperationalError
 from indexer.catalog import jobs
 from indexer.cli.profile import print_profile
 from indexer.cli.workspace import Workspace, open_workspace, remarks, run_worker, shown_path
-from indexer.errors import ServiceUnavailable
+from indexer.errors import ConfigurationError, ServiceUnavailable
 from indexer.ingest import Ingest, Tally
 from indexer.local_stack import endpoints
+from indexer.task_queue import QUEUES
 
 SOME_REFUSED = 3
 POLL_S = 0.5
-STALL_S = 30.0
 MAX_HEALS = 20
 MAX_RESTARTS = 5
 
@@ -83,19 +83,32 @@ def index(
         raise typer.Exit(SOME_REFUSED)
 
 
-def worker() -> None:
-    """Run a worker here, in the foreground; Ctrl-C ends it after the task at hand.
+def worker(
+    queues: Annotated[
+        str, typer.Option(help="The kinds of work to do, separated by commas: " + ", ".join(QUEUES) + ".")
+    ] = ",".join(QUEUES),
+) -> None:
+    """Run a worker here, in the foreground; Ctrl-C ends it after the batch at hand.
 
     In embedded mode `sightline index` and `sightline serve` start one by themselves; run more by hand
     on other machines with SIGHTLINE_POSTGRES_URL, SIGHTLINE_REDIS_URL and SIGHTLINE_MILVUS_URL set.
+
+    Examples: `sightline worker` does everything · `sightline worker --queues fetch,writes` needs no GPU
     """
+    chosen = [name.strip() for name in queues.split(",") if name.strip()]
+    if strangers := sorted(set(chosen) - set(QUEUES)):
+        raise ConfigurationError(
+            f"There is no queue {', '.join(strangers)}. Choose from {', '.join(QUEUES)}."
+        )
+    if not chosen:
+        raise ConfigurationError(f"Name at least one queue: {', '.join(QUEUES)}.")
     open_workspace()
-    run_worker()
+    run_worker(chosen)
 
 
 @dataclass
 class Run:
-    """One `sightline index`: registers, waits, and mends what falls over meanwhile."""
+    """One `sightline index`: registers, waits, and starts again what falls over meanwhile."""
 
     workspace: Workspace
     job_id: int | None
@@ -111,7 +124,7 @@ class Run:
             self.job_id,
             self.workspace.settings.images.max_bytes,
             retry,
-            self._enqueue,
+            self._wake,
             every_file=self.every_file,
         )
         with progress_bar("Looking at files", None, self.quiet) as advance:
@@ -120,16 +133,15 @@ class Run:
             self.workspace.queue.delete(tally.replaced)
         return tally
 
-    def _enqueue(self, image_ids: list[int]) -> None:
-        if image_ids:
-            self.workspace.ensure_worker()
-            self.workspace.queue.index(image_ids, self.job_id, self.workspace.settings.worker.task_size)
+    def _wake(self) -> None:
+        self.workspace.ensure_worker()
+        self.workspace.queue.wake()
 
     def follow(self, on_change: Callable[[], None] = lambda: None) -> jobs.Progress:
         """Wait until every image of the job is indexed or refused; `on_change` is called as some are."""
         assert self.job_id is not None
         progress = _progress(self.workspace, self.job_id)
-        done, changed_at = progress.total - progress.pending, time.monotonic()
+        done = progress.total - progress.pending
         with progress_bar("Tagging, captioning", progress.total, self.quiet) as advance:
             advance(done)
             while not progress.done:
@@ -137,11 +149,8 @@ class Run:
                 progress = self._look_after(progress)
                 if (now_done := progress.total - progress.pending) > done:
                     advance(now_done - done)
-                    done, changed_at = now_done, time.monotonic()
+                    done = now_done
                     on_change()
-                elif time.monotonic() - changed_at > STALL_S:
-                    self._restart_stalled()
-                    changed_at = time.monotonic()
         return progress
 
     def _look_after(self, before: jobs.Progress) -> jobs.Progress:
@@ -149,7 +158,6 @@ class Run:
         try:
             if self.workspace.ensure_worker():
                 self._count_restart()
-                self._requeue()
             return _progress(self.workspace, before.job_id)
         except (OperationalError, ServiceUnavailable):
             self._heal()
@@ -172,19 +180,6 @@ class Run:
         if self.restarts > MAX_RESTARTS:
             log = self.workspace.settings.home / "logs" / "worker.log"
             raise ServiceUnavailable("worker", f"The worker keeps ending. {log} says why; nothing is lost.")
-
-    def _restart_stalled(self) -> None:
-        """Nothing finished for a while: make sure everything is up and that the work is queued."""
-        if self.workspace.embedded:
-            endpoints(self.workspace.settings)
-        if not self.workspace.queue.depth():
-            self._requeue()
-
-    def _requeue(self) -> None:
-        assert self.job_id is not None
-        with self.workspace.sessions() as session:
-            left = jobs.unfinished_images(session, self.job_id)
-        self.workspace.queue.index(left, self.job_id, self.workspace.settings.worker.task_size)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from indexer.errors import ServiceUnavailable
 from indexer.local_stack import Endpoints, ManagedProcess, endpoints, prepare_home
 from indexer.model_names import check_choice
 from indexer.settings import Settings, get_settings
-from indexer.task_queue import WORKER_THREADS, TaskQueue
+from indexer.task_queue import QUEUES, TaskQueue
 
 if TYPE_CHECKING:
     from indexer.predictors import Embedder
@@ -119,19 +120,19 @@ def worker_process(settings: Settings) -> ManagedProcess:
     )
 
 
-def worker_command() -> list[str]:
-    """How a worker is run: two threads, so that one task's decoding overlaps with another's models.
+def worker_command(queues: Sequence[str] = QUEUES) -> list[str]:
+    """How a worker is run. Celery's own threads only take the messages that wake the worker's.
 
     OpenMP reads its policy from the environment when it is loaded. Left alone, its threads spin between products
     and take the cores from decoding and the servers: the published models were half as slow again.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    arguments = ["--pool", "threads", "--concurrency", str(WORKER_THREADS), "--loglevel", "INFO"]
-    arguments += ["--without-gossip", "--without-mingle"]
+    arguments = ["--pool", "threads", "--concurrency", "1", "--queues", ",".join(queues)]
+    arguments += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     return [sys.executable, "-m", "celery", "-A", "workers.app", "worker", *arguments]
 
 
-def run_worker() -> None:
+def run_worker(queues: Sequence[str]) -> None:
     """Become a worker: replaces this process."""
-    command = worker_command()
+    command = worker_command(queues)
     os.execv(command[0], command)  # noqa: S606 - our own interpreter, our own arguments

@@ -10,6 +10,7 @@ from indexer.predictors.cores import share_cores
 from indexer.predictors.embedder import Embedder
 from indexer.predictors.identity import ModelIdentity
 from indexer.predictors.loading import load_captioner, load_embedder, load_tagger, options
+from indexer.predictors.memory import free_memory, is_out_of_memory
 from indexer.predictors.tagger import Tagger, TagScore, passing
 from indexer.predictors.vision import resolve_device
 
@@ -23,6 +24,8 @@ __all__ = [
     "TagControl",
     "TagScore",
     "Tagger",
+    "free_memory",
+    "is_out_of_memory",
     "load_captioner",
     "load_embedder",
     "load_tagger",

@@ -7,11 +7,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from indexer.catalog import images, jobs
+from indexer.catalog import images, jobs, work
 from indexer.errors import ImageError, ImageTooLarge, QueryError
 from indexer.images import content_hash, sniff
-from indexer.tables import FAILED, INDEXED
-from indexer.task_queue import INTERACTIVE
+from indexer.tables import ANNOTATED, PENDING
 from search_api import schemas
 from search_api.access import requires
 from search_api.dependencies import ServicesDep
@@ -71,23 +70,21 @@ class Intake:
         return images.NewFile(digest, len(data), "upload", f"upload:{digest.hex()}/{self.names[-1]}")
 
     def finish(self) -> schemas.UploadOut:
-        """Register what was kept under one job, commit, then queue it.
+        """Register what was kept under one job, commit, then wake a worker.
 
         Raises:
-            ServiceUnavailable: Postgres does not answer; or Redis: the pictures are registered then, and
-                sending them again queues them.
+            ServiceUnavailable: Postgres does not answer.
         """
         files = [outcome for outcome in self.outcomes if isinstance(outcome, images.NewFile)]
         if not files:
             return schemas.UploadOut(job_id=None, items=self._items({}))
         with self.services.sessions.begin() as session:
-            registered = images.register(session, files)
-            states = {f.uri: (r.image_id, r.state) for f, r in zip(files, registered, strict=True)}
             job_id = jobs.create(session, "upload")
+            registered = images.register(session, files, job_id, work.INTERACTIVE)
+            states = {f.uri: (r.image_id, r.state) for f, r in zip(files, registered, strict=True)}
             jobs.add_items(session, job_id, [self._item(*pair, states) for pair in self._pairs()])
-        waiting = sorted({i for i, state in states.values() if state not in (INDEXED, FAILED)})
-        task_size = self.services.settings.worker.task_size
-        self.services.queue.index(waiting, job_id, task_size, INTERACTIVE)
+        if PENDING in {state for _, state in states.values()}:
+            self.services.queue.wake()
         return schemas.UploadOut(job_id=job_id, items=self._items(states))
 
     def _pairs(self) -> list[tuple[str, images.NewFile | Problem]]:
@@ -108,7 +105,7 @@ class Intake:
                 items.append(schemas.UploadItem(name=name, status="refused", image_id=None, error=error))
                 continue
             image_id, state = states[outcome.uri]
-            status = "known" if state in (INDEXED, FAILED) else "accepted"
+            status = "accepted" if state in (PENDING, ANNOTATED) else "known"
             items.append(
                 schemas.UploadItem.model_validate(
                     {"name": name, "status": status, "image_id": image_id, "error": None}

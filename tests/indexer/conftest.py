@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from indexer import local_stack
+from indexer.batching import BatchSize
 from indexer.catalog import annotations, images
 from indexer.cli.demo import bundled_photographs
 from indexer.decoding import DecodePool
@@ -97,5 +98,5 @@ def library(
         file_id = annotations.annotator_id(session, "file", "metadata")
     annotators = annotations.Annotators(*ids, file=file_id)
     storage = Storage(str(tmp_path / "store"))
-    yield Library(sessions, Pipeline(sessions, storage, store, pool, models, annotators, batch_size=4))
+    yield Library(sessions, Pipeline(sessions, storage, store, pool, models, annotators, size=BatchSize(4)))
     store.close()

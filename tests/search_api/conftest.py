@@ -62,7 +62,7 @@ def library(client: TestClient, worker: Runtime, photographs: dict[str, bytes]) 
     files = [("file", (name, data)) for name, data in photographs.items()]
     taken = client.post("/v1/images", files=files).json()
     ids = {item["name"]: item["image_id"] for item in taken["items"]}
-    worker.pipeline.index(sorted(ids.values()), taken["job_id"])
+    worker.pipeline.index(sorted(ids.values()))
     return ids
 
 

@@ -105,7 +105,7 @@ def test_pictures_are_added_and_removed(
     assert job_id is not None
     with pytest.raises(TimeoutError, match="0 of 1 after 0 s; does a worker run"):
         api.wait(job_id, timeout_s=0)
-    worker.pipeline.index([item["image_id"]], job_id)
+    worker.pipeline.index([item["image_id"]])
     assert api.wait(job_id)["indexed"] == 1
     assert job_id in [job["id"] for job in api.jobs()]
     assert api.original(item["image_id"]) == file.read_bytes()

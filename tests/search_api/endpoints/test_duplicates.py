@@ -23,7 +23,7 @@ def copy(
     picture.resize((picture.width * 9 // 10, picture.height * 9 // 10)).save(out, "JPEG", quality=80)
     taken = client.post("/v1/images", files={"file": ("small.jpg", out.getvalue())}).json()
     image_id = taken["items"][0]["image_id"]
-    worker.pipeline.index([image_id], taken["job_id"])
+    worker.pipeline.index([image_id])
     yield image_id
     worker.pipeline.delete([image_id])
 

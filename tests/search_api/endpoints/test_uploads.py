@@ -39,7 +39,7 @@ def test_upload_is_followed_to_the_end(
     job = client.get(answer.headers["location"]).json()
     assert (job["done"], job["total"], job["pending"]) == (False, 1, 1)
     assert image_id not in [hit["id"] for hit in client.get("/v1/search").json()["hits"]]
-    worker.pipeline.index([image_id], taken["job_id"])
+    worker.pipeline.index([image_id])
     job = client.get(answer.headers["location"]).json()
     assert (job["done"], job["indexed"], job["failures"]) == (True, 1, [])
     assert client.get("/v1/search").json()["hits"][0]["id"] == image_id
@@ -91,7 +91,7 @@ def test_broken_picture_fails_with_its_reason(
     taken = client.post("/v1/images", files={"file": ("half.png", half)}).json()
     image_id = taken["items"][0]["image_id"]
     no_trace.append(image_id)
-    worker.pipeline.index([image_id], taken["job_id"])
+    worker.pipeline.index([image_id])
     job = client.get(f"/v1/jobs/{taken['job_id']}").json()
     assert (job["failed"], job["failures"][0]["code"]) == (1, "broken")
     image = client.get(f"/v1/images/{image_id}").json()

@@ -1,0 +1,64 @@
+"""The step that looks at images: claim some, run them through the pipeline."""
+
+import logging
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from indexer.batching import BatchSize
+from indexer.catalog import work
+from indexer.errors import ClaimLost, ModelsChanged
+from indexer.pipeline import Pipeline
+from workers.presence import Presence
+
+logger = logging.getLogger(__name__)
+
+
+class IndexStep:
+    """Looks at the next batch of images, the most urgent first. Safe to call from several threads.
+
+    Args:
+        sessions: makes sessions.
+        presence: says under which id images are claimed.
+        pipeline: the road with the models in effect; asked for every batch.
+        size: how many images to claim.
+        urgent: only images somebody waits for, so that they never wait for a slot.
+    """
+
+    def __init__(
+        self,
+        sessions: sessionmaker[Session],
+        presence: Presence,
+        pipeline: Callable[[], Pipeline],
+        size: BatchSize,
+        urgent: bool = False,
+    ) -> None:
+        self._sessions, self._presence, self._pipeline = sessions, presence, pipeline
+        self._size, self._urgent = size, urgent
+
+    def __call__(self) -> bool:
+        """Whether there was anything to look at."""
+        worker_id = self._presence.worker_id
+        with self._sessions.begin() as session:
+            claim = work.claim(session, worker_id, self._size.now(), self._urgent)
+        if not claim.image_ids:
+            return False
+        with self._presence.holding(claim.image_ids):
+            try:
+                self._pipeline().index(claim.image_ids, worker_id, self._urgent)
+            except (ModelsChanged, ClaimLost) as error:
+                logger.info("%d images are looked at again: %s", len(claim.image_ids), error)
+                self._release(claim, worker_id)
+            except BaseException:
+                self._release(claim, worker_id)
+                raise
+        return True
+
+    def _release(self, claim: work.Claim, worker_id: int) -> None:
+        """Where even that fails, the claim runs out by itself: nobody holds it any more."""
+        try:
+            with self._sessions.begin() as session:
+                work.release(session, claim, worker_id)
+        except SQLAlchemyError as error:
+            logger.warning("%d images stay claimed for a while: %s", len(claim.image_ids), error)
