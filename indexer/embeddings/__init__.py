@@ -13,26 +13,26 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.embeddings.connection import MilvusConnection, Refused
-from indexer.embeddings.vectors import InvalidEmbedding, Vectors, checked
-from indexer.errors import ConfigurationError, QueryError
+from indexer.embeddings import collections
+from indexer.embeddings.collections import Channel, IndexType
+from indexer.embeddings.connection import MilvusConnection
+from indexer.embeddings.vectors import InvalidEmbedding, Rows, Vectors, checked
+from indexer.errors import QueryError
 
-__all__ = ["MAX_LIMIT", "Channel", "EmbeddingStore", "InvalidEmbedding", "ModelVersion", "Vectors"]
-
-Channel = Literal["images", "captions"]
+__all__ = ["MAX_LIMIT", "Channel", "EmbeddingStore", "InvalidEmbedding", "ModelVersion", "Rows", "Vectors"]
 
 MAX_LIMIT = 16_384  # Milvus's own bound on what one search returns
 WRITE_CHUNK = 1_000  # rows in one request; also the most that Lite holds unflushed, where searches are slow
-_HNSW_BUILD = {"M": 16, "efConstruction": 200}
 _MIN_EF = 256
-_RACE_S = 2.0
 _PAGE = 2_000  # rows fetched at once
+_WHOLE = 4_000  # rows with their vectors fetched at once: 16 MB at 1,000 dimensions
+_FEW = 100  # rows that may wait to be flushed, as one search after another takes 4 ms longer for them,
+_REST_S = 5.0  # but not longer than this
 _OUTPUT: dict[Channel, list[str]] = {"images": ["id"], "captions": ["id", "image_id"]}
 
 
@@ -54,8 +54,8 @@ class EmbeddingStore:
     """Image and caption embeddings of one model.
 
     `url` is `http(s)://host:port` or `unix:/path`; `dimension` is the length of a vector; `model.version`
-    names the collections. `timeout_s` bounds each request. `write_lock()` is held around every change:
-    Milvus Lite silently corrupts its log under two writers, so there it must exclude every other writer of
+    names the collections. `timeout_s` bounds each request. `write_lock()` is held around every change of a
+    Milvus Lite, which silently corrupts its log under two writers: it must exclude every other writer of
     this Milvus. It is never taken twice at once. Safe to share among threads; usable after a fork.
 
     Every method raises `ServiceUnavailable` when Milvus does not answer or refuses. A restarted Milvus is
@@ -71,7 +71,7 @@ class EmbeddingStore:
         model: ModelVersion,
         timeout_s: float = 10.0,
         write_lock: Callable[[], AbstractContextManager[Any]] = nullcontext,
-        index: Literal["FLAT", "HNSW"] | None = None,
+        index: IndexType | None = None,
     ) -> None:
         self._milvus = MilvusConnection(url, token, timeout_s)
         self._dimension = dimension
@@ -79,6 +79,7 @@ class EmbeddingStore:
         self._write_lock = write_lock
         self._index = index
         self._unflushed: dict[Channel, int] = {"images": 0, "captions": 0}
+        self._flushed_at = time.monotonic()
 
     # --- collections
 
@@ -87,30 +88,33 @@ class EmbeddingStore:
 
         Raises `ConfigurationError` if a collection of this version holds vectors of another length.
         """
-        with self._write_lock():
+        with self._writing():
             for channel in _OUTPUT:
-                self._ensure_collection(channel)
-                if self._alias_target(channel) is None:
-                    self._tolerating_a_race(
-                        partial(self._milvus.call, "create_alias", self.collection(channel), channel),
-                        partial(self._alias_target, channel),
-                    )
+                collections.ensure_collection(
+                    self._milvus,
+                    channel,
+                    self.collection(channel),
+                    dimension=self._dimension,
+                    index=self._index_type(),
+                    embedder=self._model.name,
+                )
+                collections.ensure_alias(self._milvus, channel, self.collection(channel))
 
     def activate(self) -> None:
         """Point the aliases at this store's model, making it the version in effect: see `active_version`."""
-        with self._write_lock():
+        with self._writing():
             for channel in _OUTPUT:
-                if self._alias_target(channel) != self.collection(channel):
+                if collections.alias_target(self._milvus, channel) != self.collection(channel):
                     self._milvus.call("alter_alias", self.collection(channel), channel)
 
     def active_version(self) -> str | None:
         """The model version the alias `images` names; `None` before the first `ensure`."""
-        target = self._alias_target("images")
+        target = collections.alias_target(self._milvus, "images")
         return target.removeprefix("images_") if target else None
 
     def collection(self, channel: Channel) -> str:
         """The collection of this store's model, e.g. `images_0123456789ab`."""
-        return f"{channel}_{re.sub(r'[^A-Za-z0-9_]', '_', self._model.version)}"
+        return collection_name(channel, self._model.version)
 
     # --- writing
 
@@ -119,34 +123,44 @@ class EmbeddingStore:
 
         Of an id given twice the last vector counts. Raises `InvalidEmbedding`.
         """
-        last = dict(zip(map(int, ids), self._checked(vectors, len(ids)), strict=True))
-        self._upsert("images", [{"id": i, "embedding": vector} for i, vector in last.items()])
+        rows = self._image_rows(ids, vectors)
+        with self._writing():
+            self._put("images", rows)
 
     def upsert_captions(self, caption_ids: Sequence[int], image_ids: Sequence[int], vectors: Vectors) -> None:
         """Add or replace caption embeddings; `image_ids[i]` is the image that caption `i` describes.
 
         `vectors` as for `upsert_images`; an image may have several captions.
         """
-        rows = zip(caption_ids, image_ids, self._checked(vectors, len(caption_ids)), strict=True)
-        last = {int(c): {"id": int(c), "image_id": int(i), "embedding": vector} for c, i, vector in rows}
-        self._upsert("captions", list(last.values()))
+        rows = self._caption_rows(caption_ids, image_ids, vectors)
+        with self._writing():
+            self._put("captions", rows)
 
     def delete_images(self, image_ids: Sequence[int]) -> None:
         """Forget images and all their captions; unknown ids are ignored."""
-        with self._write_lock():
-            for chunk in _chunks(image_ids, WRITE_CHUNK):
-                for channel in _OUTPUT:
-                    self._milvus.call(
-                        "delete", self.collection(channel), filter=_among(_image_field(channel), chunk)
-                    )
-                    self._wrote(channel, len(chunk))
+        with self._writing():
+            for channel in _OUTPUT:
+                self._delete(channel, _image_field(channel), image_ids)
 
     def delete_captions(self, caption_ids: Sequence[int]) -> None:
         """Forget captions; unknown ids are ignored."""
-        with self._write_lock():
-            for chunk in _chunks(caption_ids, WRITE_CHUNK):
-                self._milvus.call("delete", self.collection("captions"), filter=_among("id", chunk))
-                self._wrote("captions", len(chunk))
+        with self._writing():
+            self._delete("captions", "id", caption_ids)
+
+    def replace(self, image_ids: Sequence[int], rows: Rows) -> None:
+        """Have Milvus hold `rows` and nothing else of these images, which include all that `rows` are of.
+
+        Nobody else may write of the same images meanwhile. Raises `InvalidEmbedding` before anything is written.
+        """
+        images = self._image_rows(rows.image_ids, rows.images)
+        captions = self._caption_rows(rows.caption_ids, rows.owners, rows.captions)
+        lost_images = sorted({*image_ids} - {*rows.image_ids})
+        lost_captions = sorted({*self._captions_of(image_ids)} - {*rows.caption_ids})
+        with self._writing():
+            self._put("images", images)
+            self._put("captions", captions)
+            self._delete("captions", "id", lost_captions)
+            self._delete("images", "id", lost_images)
 
     def flush(self) -> None:
         """End of a batch of work: have Lite write what it holds in memory, which makes searches fast again.
@@ -155,16 +169,29 @@ class EmbeddingStore:
         """
         if not self._milvus.is_lite:
             return
-        with self._write_lock():
+        with self._writing():
             for channel in _OUTPUT:
                 self._flush(channel)
 
-    def _upsert(self, channel: Channel, rows: list[dict[str, Any]]) -> None:
-        with self._write_lock():
-            for start in range(0, len(rows), WRITE_CHUNK):
-                chunk = rows[start : start + WRITE_CHUNK]
-                self._milvus.call("upsert", self.collection(channel), data=chunk)
-                self._wrote(channel, len(chunk))
+    def rest(self) -> None:
+        """There is nothing to write for now: `flush` what this store has written, unless it is little and recent."""
+        waiting = sum(self._unflushed.values())
+        if waiting >= _FEW or (waiting and time.monotonic() - self._flushed_at > _REST_S):
+            self.flush()
+
+    def _writing(self) -> AbstractContextManager[Any]:
+        return self._write_lock() if self._milvus.is_lite else nullcontext()
+
+    def _put(self, channel: Channel, rows: list[dict[str, Any]]) -> None:
+        for start in range(0, len(rows), WRITE_CHUNK):
+            chunk = rows[start : start + WRITE_CHUNK]
+            self._milvus.call("upsert", self.collection(channel), data=chunk)
+            self._wrote(channel, len(chunk))
+
+    def _delete(self, channel: Channel, field: str, ids: Sequence[int]) -> None:
+        for chunk in _chunks(ids, WRITE_CHUNK):
+            self._milvus.call("delete", self.collection(channel), filter=_among(field, chunk))
+            self._wrote(channel, len(chunk))
 
     def _wrote(self, channel: Channel, rows: int) -> None:
         self._unflushed[channel] += rows
@@ -174,6 +201,18 @@ class EmbeddingStore:
     def _flush(self, channel: Channel) -> None:
         self._milvus.call("flush", self.collection(channel))
         self._unflushed[channel] = 0
+        self._flushed_at = time.monotonic()
+
+    def _image_rows(self, ids: Sequence[int], vectors: Vectors) -> list[dict[str, Any]]:
+        last = dict(zip(map(int, ids), self._checked(vectors, len(ids)), strict=True))
+        return [{"id": i, "embedding": vector} for i, vector in last.items()]
+
+    def _caption_rows(
+        self, ids: Sequence[int], owners: Sequence[int], vectors: Vectors
+    ) -> list[dict[str, Any]]:
+        rows = zip(ids, owners, self._checked(vectors, len(ids)), strict=True)
+        last = {int(c): {"id": int(c), "image_id": int(i), "embedding": vector} for c, i, vector in rows}
+        return list(last.values())
 
     # --- reading
 
@@ -234,6 +273,60 @@ class EmbeddingStore:
         """Every (caption id, image id) stored, as `image_ids`."""
         return ((row["id"], row["image_id"]) for row in self._rows("captions"))
 
+    def between(self, low: int, high: int) -> Rows:
+        """All that is held of images with `low` <= id < `high`, captions included, in no particular order.
+
+        To be kept narrow: whatever there is comes at once.
+        """
+        images = list(self._within("images", low, high, ["id", "embedding"]))
+        captions = list(self._within("captions", low, high, ["id", "image_id", "embedding"]))
+        return Rows(
+            [row["id"] for row in images],
+            self._stacked(images),
+            [row["id"] for row in captions],
+            [row["image_id"] for row in captions],
+            self._stacked(captions),
+        )
+
+    def _within(
+        self, channel: Channel, low: int, high: int, fields: Sequence[str]
+    ) -> Iterator[dict[str, Any]]:
+        """Rows by the image's id; where there are more than one answer may hold, in two halves."""
+        field = _image_field(channel)
+        wanted = f"{field} >= {low} and {field} < {high}"
+        rows = self._query(channel, wanted, fields, _WHOLE)
+        if len(rows) < _WHOLE or high - low == 1:
+            yield from rows
+            return
+        middle = low + (high - low) // 2
+        yield from self._within(channel, low, middle, fields)
+        yield from self._within(channel, middle, high, fields)
+
+    def _captions_of(self, image_ids: Sequence[int]) -> Iterator[int]:
+        """Ids of the captions held of these images, which have a few each."""
+        for chunk in _chunks(image_ids, WRITE_CHUNK):
+            rows = self._query("captions", _among("image_id", chunk), ["id"], MAX_LIMIT)
+            yield from (row["id"] for row in rows)
+
+    def _query(
+        self, channel: Channel, wanted: str, fields: Sequence[str], limit: int
+    ) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._milvus.call(
+            "query",
+            self.collection(channel),
+            filter=wanted,
+            output_fields=list(fields),
+            limit=limit,
+            consistency_level="Strong",
+        )
+        return rows
+
+    def _stacked(self, rows: Sequence[dict[str, Any]]) -> Vectors:
+        found = np.empty((len(rows), self._dimension), np.float32)
+        for place, row in enumerate(rows):
+            found[place] = row["embedding"]
+        return found
+
     def count(self, channel: Channel) -> int:
         """Rows stored for `channel`, including those just written."""
         rows = self._milvus.call(
@@ -264,61 +357,20 @@ class EmbeddingStore:
         )
         return (row for page in pages for row in page)
 
-    # --- collections, inside
+    # --- inside
 
-    def _ensure_collection(self, channel: Channel) -> None:
-        name = self.collection(channel)
-        if not self._milvus.call("has_collection", name):
-            self._tolerating_a_race(
-                partial(self._create_collection, channel), partial(self._milvus.call, "has_collection", name)
-            )
-        fields = self._milvus.call("describe_collection", name)["fields"]
-        stored = next(int(f["params"]["dim"]) for f in fields if f["name"] == "embedding")
-        if stored != self._dimension:
-            raise ConfigurationError(
-                f"Milvus collection {name} holds vectors of length {stored}; the embedder {self._model.name} "
-                f"gives {self._dimension}. Drop that collection and run `sightline check --repair`."
-            )
-        self._milvus.call("load_collection", name)
-
-    def _create_collection(self, channel: Channel) -> None:
-        from pymilvus import DataType, MilvusClient
-
-        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("id", DataType.INT64, is_primary=True)
-        if channel == "captions":
-            schema.add_field("image_id", DataType.INT64)
-        schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=self._dimension)
-        kind = self._index_type()
-        index = MilvusClient.prepare_index_params()
-        build = _HNSW_BUILD if kind == "HNSW" else {}
-        index.add_index("embedding", index_type=kind, metric_type="IP", params=build)
-        self._milvus.call("create_collection", self.collection(channel), schema=schema, index_params=index)
-
-    def _alias_target(self, alias: str) -> str | None:
-        try:
-            return str(self._milvus.call("describe_alias", alias)["collection_name"])
-        except Refused:
-            return None
-
-    @staticmethod
-    def _tolerating_a_race(make: Callable[[], object], exists: Callable[[], object]) -> None:
-        try:
-            make()
-        except Refused:  # Lite refuses the loser a moment before the winner's work can be seen
-            deadline = time.monotonic() + _RACE_S
-            while not exists():
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-
-    def _index_type(self) -> str:
+    def _index_type(self) -> IndexType:
         if self._index is None:
             self._index = "FLAT" if self._milvus.is_lite else "HNSW"
         return self._index
 
     def _checked(self, vectors: Vectors, rows: int) -> Vectors:
         return checked(vectors, (rows, self._dimension), self._model.name)
+
+
+def collection_name(channel: Channel, version: str) -> str:
+    """The collection of a model's version, e.g. `images_0123456789ab`."""
+    return f"{channel}_{re.sub(r'[^A-Za-z0-9_]', '_', version)}"
 
 
 def _image_field(channel: Channel) -> str:

@@ -1,5 +1,8 @@
 """What an embedding must be before it is stored or searched for."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +11,21 @@ from indexer.errors import SightlineError
 Vectors = NDArray[np.float32]
 
 NORM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Embeddings of some images and of their captions.
+
+    `images` (n, D) float32 of unit length, one for each of `image_ids`; `captions` (m, D), one for each of
+    `caption_ids`, caption i describing the image `owners[i]`. No id twice.
+    """
+
+    image_ids: Sequence[int]
+    images: Vectors
+    caption_ids: Sequence[int]
+    owners: Sequence[int]
+    captions: Vectors
 
 
 class InvalidEmbedding(SightlineError, ValueError):
