@@ -23,8 +23,8 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote, urlsplit
 
 import numpy as np
-import psutil
 
+from benchmarks.memory import memory
 from benchmarks.model_report import machine, machine_slug
 from tests.drills import photographs
 from tests.drills.deployment import SERVICES, Deployment
@@ -100,25 +100,6 @@ async def _answer(reader: asyncio.StreamReader) -> int:
     length = next(int(x.split(":")[1]) for x in lines if x.lower().startswith("content-length:"))
     await reader.readexactly(length)
     return int(lines[0].split()[1])
-
-
-def memory(deployment: Deployment) -> dict[str, float]:
-    """Resident MB of each service with its children, by name."""
-    return {service: round(_tree(deployment.pid(service)) / 2**20, 1) for service in SERVICES}
-
-
-def _tree(pid: int | None) -> int:
-    """Memory of a process and its children; what they share with each other is counted once (PSS)."""
-    if pid is None:
-        return 0
-    root = psutil.Process(pid)
-    total = 0
-    for process in (root, *root.children(recursive=True)):
-        try:
-            total += process.memory_full_info().pss
-        except psutil.Error:  # it has just ended
-            continue
-    return total
 
 
 def measure(deployment: Deployment, concurrent: int, seconds: float) -> Load:
