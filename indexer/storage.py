@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 _HASH_BYTES = 32
 # Protocol -> package that drives it, for those not bundled with fsspec.
-_DRIVERS = {
+DRIVERS = {
     "s3": "s3fs",
     "s3a": "s3fs",
     "gs": "gcsfs",
@@ -156,7 +156,7 @@ def _connect(url: str) -> tuple[AbstractFileSystem, str]:
     try:
         files, root = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        package = _DRIVERS.get(protocol, protocol)
+        package = DRIVERS.get(protocol, protocol)
         raise ConfigurationError(
             f"Storage at {url} needs a driver that is not installed: `pip install {package}`."
         ) from error

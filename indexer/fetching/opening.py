@@ -1,0 +1,45 @@
+"""Which way an address is brought here: by http, or from an object store."""
+
+from dataclasses import dataclass
+
+from indexer.errors import AddressRefused
+from indexer.fetching import stores, web
+from indexer.fetching.stores import Stores
+from indexer.fetching.web import WebFetch
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Brings the picture at any address that may be fetched from. Thread-safe."""
+
+    web: WebFetch
+    stores: Stores
+
+    def __call__(self, url: str) -> bytes:
+        """The picture at `url`. Raises as `WebFetch` and `Stores` do."""
+        if _scheme(url) in stores.SCHEMES:
+            return self.stores(url)
+        return self.web(url)
+
+    def check(self, url: str) -> None:
+        """Raises AddressRefused for what can be refused without asking anybody; fetching looks closer."""
+        check(url, self.stores)
+
+
+def check(url: str, allowed: Stores) -> None:
+    """Raises AddressRefused for an address that is none, or is in no store `allowed`; nobody is asked."""
+    scheme = _scheme(url)
+    if any(not character.isprintable() or character.isspace() for character in url):
+        raise AddressRefused(f"{url[:100]!r} holds a space or a control character: write %20 for a space.")
+    if scheme in stores.SCHEMES:
+        allowed.check(url)
+    elif scheme not in web.SCHEMES:
+        raise AddressRefused(
+            f"{url[:100]!r} is no address that is fetched: begin with https://, or s3:// where that is allowed."
+        )
+    else:
+        web.parsed(url)
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].lower() if "://" in url else ""
