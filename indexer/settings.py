@@ -80,6 +80,9 @@ class Search(BaseModel):
 class Access(BaseModel):
     """Who comes in, how often, and with how much."""
 
+    names: Annotated[
+        str, Field(description="host names the web server is reached by besides its own, separated by commas")
+    ] = ""
     session_secret: Annotated[
         SecretStr | None,
         Field(description="signs browsers' sessions, the same for all servers; none: one kept under home"),
@@ -93,6 +96,11 @@ class Access(BaseModel):
     max_request_bytes: Annotated[
         int, Field(ge=2**20, description="largest request body, all its files together, in bytes")
     ] = 2**30
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The names in `names`."""
+        return tuple(name.strip() for name in self.names.split(",") if name.strip())
 
 
 class Settings(BaseSettings):

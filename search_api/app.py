@@ -17,6 +17,7 @@ from starlette.routing import Route
 from indexer import errors
 from indexer.settings import Settings, get_settings
 from search_api.access import open_doors
+from search_api.bodies import Bodies, refused
 from search_api.endpoints import (
     collections,
     corrections,
@@ -95,7 +96,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (noun.router for noun in nouns):
         app.include_router(router)
     app.mount("/static", FreshFiles(directory=STATIC), name="static")
-    app.add_middleware(Gatekeeper, names=[chosen.host])
+    app.add_middleware(Gatekeeper, names=[chosen.host, *chosen.access.host_names])
+    app.add_middleware(Bodies, max_bytes=chosen.access.max_request_bytes)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestLog)  # outermost: what is refused on the way in is counted too
     app.state.gauges = CatalogueGauges()
@@ -178,6 +180,8 @@ def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 400:  # FastAPI, of a body that is no JSON, nor text
         detail = "The body is not JSON in UTF-8."
         return Problem(422, "malformed_request", "The request is malformed", detail).response()
+    if error.status_code in (408, 413):  # found while the endpoint was reading
+        return refused(error).response()
     names = {404: ("not_found", "Nothing is here"), 405: ("method_not_allowed", "Not done this way here")}
     name, title = names.get(error.status_code, ("http_error", "The request was refused"))
     response = Problem(error.status_code, name, title, str(error.detail)).response()

@@ -1,27 +1,25 @@
 """Which requests are let in and which headers go out, as plain ASGI middleware.
 
-Sightline has no accounts: whoever reaches the port may use it, so it listens on loopback. What is kept
-out is other sites in the same person's browser: requests under a foreign name (DNS rebinding) and
-writes sent from foreign pages (CSRF).
+Keys say who comes in (`access.py`). What is kept out here, also where no key is needed, is other sites in the same
+person's browser: requests under a foreign name (DNS rebinding) and writes sent from foreign pages (CSRF).
 """
 
 import ipaddress
 import socket
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from search_api.bodies import SAFE_METHODS
 from search_api.problems import Problem
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-MAX_BODY_BYTES = 2**20
-# These read pictures as they come, each with its own limit; every other body is read here, and bounded.
-STREAMED = frozenset({"/v1/images", "/v1/examples"})
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-    "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    # No script of ours makes elements or code out of text: whatever tries is stopped.
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -31,10 +29,13 @@ DEFAULT_HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+# What is told of the library is not for a shared machine's disk; pictures say themselves how they may be kept.
+PRIVATE = {"Cache-Control": "no-store"}
+HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class Gatekeeper:
-    """Refuses foreign Host headers and cross-site writes, and bounds bodies that are not streamed.
+    """Refuses foreign Host headers and cross-site writes.
 
     Args:
         app: the application behind it.
@@ -52,12 +53,6 @@ class Gatekeeper:
             return
         headers = Headers(scope=scope)
         problem = self._refusal(scope["method"], headers)
-        if problem is None and _buffered(scope["method"], scope["path"]):
-            body = await _read(receive, MAX_BODY_BYTES)
-            if body is None:
-                problem = _too_large()
-            else:
-                receive = _replay(body, receive)
         await (problem.response() if problem else self.app)(scope, receive, send)
 
     def _refusal(self, method: str, headers: Headers) -> Problem | None:
@@ -67,7 +62,8 @@ class Gatekeeper:
                 400,
                 "unknown_host",
                 "Unknown host name",
-                f"This server is not called {host!r}. Use localhost, its address, or set SIGHTLINE_HOST.",
+                f"This server is not called {host!r}. Use localhost or its address, or list its names in "
+                "SIGHTLINE_ACCESS__NAMES.",
             )
         if method not in SAFE_METHODS and _cross_site(headers, host):
             return Problem(
@@ -79,7 +75,7 @@ class Gatekeeper:
         return None
 
     def _known(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _split(host).hostname or ""
         try:
             ipaddress.ip_address(name)
         except ValueError:
@@ -92,47 +88,15 @@ def _cross_site(headers: Headers, host: str) -> bool:
     if site := headers.get("sec-fetch-site"):
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != host
+    return origin is not None and _split(origin.partition("//")[2]).netloc != host
 
 
-def _buffered(method: str, path: str) -> bool:
-    return method not in SAFE_METHODS and path not in STREAMED
-
-
-async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or None as soon as it is over the limit."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return bytes(body)
-        body += message.get("body", b"")
-        if len(body) > limit:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    given = False
-
-    async def again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
-
-
-def _too_large() -> Problem:
-    return Problem(
-        413,
-        "body_too_large",
-        "The request is too large",
-        f"A request body may have {MAX_BODY_BYTES:,} bytes; pictures go to `POST /v1/images` and `POST /v1/examples`.",
-    )
+def _split(host: str) -> SplitResult:
+    """A host in its parts; nobody's, if it cannot be read."""
+    try:
+        return urlsplit(f"//{host}")
+    except ValueError:
+        return urlsplit("")
 
 
 class SecurityHeaders:
@@ -143,12 +107,17 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand on, and add to what comes back."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        wanted = DEFAULT_HEADERS | (PRIVATE if scope["path"].startswith("/v1/") else {})
+        wanted |= HTTPS_ONLY if scope["scheme"] == "https" else {}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in DEFAULT_HEADERS.items():
+                for name, value in wanted.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        await self.app(scope, receive, send_with_headers)

@@ -3,21 +3,26 @@
 import socket
 import threading
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from indexer import local_stack, logs
+from indexer.catalog import api_keys
 from indexer.cli.workspace import Workspace, open_workspace, remarks, worker_process
 from indexer.errors import ConfigurationError, SightlineError
 from indexer.settings import get_settings
 
 KEEP_WORKER_S = 15.0
-LONGEST_ADDRESS = (
-    2**19
-)  # bytes of a request's line and headers: twenty pictures' tokens, every character escaped
+# How the web server treats connections, whoever starts it.
+CONNECTIONS: dict[str, Any] = {
+    "http": "search_api.patience:PatientProtocol",
+    # Bytes of a request's line and headers: twenty pictures' tokens, every character escaped.
+    "h11_max_incomplete_event_size": 2**19,
+    "limit_concurrency": 1_000,
+}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -35,13 +40,10 @@ def serve(
     """Bring up everything and serve the page and the API; Ctrl-C ends the web server."""
     settings = get_settings()
     host, port = host or settings.host, settings.port if port is None else port
-    if host not in LOOPBACK:
-        raise ConfigurationError(
-            f"{host} can be reached from other machines, and there are no keys to keep strangers out yet."
-            " Listen on 127.0.0.1 and put a proxy with a password in front."
-        )
     _check_free(host, port)
     workspace = open_workspace()
+    if host not in LOOPBACK:
+        _check_keys(workspace, host)
     workspace.ensure_worker()
     workspace.engine.dispose()
     threading.Thread(target=_keep_worker, args=[workspace], daemon=True).start()
@@ -58,7 +60,7 @@ def serve(
         port=port,
         log_config=None,  # as every other logger's lines
         access_log=False,  # the application writes one line a request, with its id
-        h11_max_incomplete_event_size=LONGEST_ADDRESS,
+        **CONNECTIONS,
     )
     remarks.print("The page is closed. `sightline stop` also ends the background servers.")
 
@@ -96,6 +98,16 @@ def _keep_worker(workspace: Workspace) -> None:
 
 def _yes(value: bool) -> str:
     return "[green]yes[/green]" if value else "[red]no[/red]"
+
+
+def _check_keys(workspace: Workspace, host: str) -> None:
+    """Refuse to be reached from other machines while nothing keeps strangers out."""
+    with workspace.sessions() as session:
+        if not api_keys.any_valid(session):
+            raise ConfigurationError(
+                f"{host} can be reached from other machines, and there is no key to keep strangers out."
+                " Make one first: `sightline keys create NAME --scope admin`; or listen on 127.0.0.1."
+            )
 
 
 def _check_free(host: str, port: int) -> None:

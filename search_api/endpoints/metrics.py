@@ -5,7 +5,6 @@ from fastapi import APIRouter, Request, Response
 from indexer import metrics
 from indexer.catalog import backlog
 from search_api.access import requires
-from search_api.access import requires
 from search_api.dependencies import ServicesDep
 from search_api.gauges import CatalogueGauges
 
@@ -15,7 +14,6 @@ router = APIRouter(tags=["health"], dependencies=[requires("search")])
 @router.get(
     "/metrics",
     response_class=Response,
-    dependencies=[requires("search")],
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def exposition(request: Request, services: ServicesDep) -> Response:

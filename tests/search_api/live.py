@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from indexer.cli.serving import LONGEST_ADDRESS
+from indexer.cli.serving import CONNECTIONS
 from indexer.settings import Settings
 from search_api.app import create_app
 
@@ -20,7 +20,7 @@ def served(settings: Settings) -> Iterator[str]:
         host="127.0.0.1",
         port=0,
         log_level="warning",
-        h11_max_incomplete_event_size=LONGEST_ADDRESS,
+        **CONNECTIONS,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

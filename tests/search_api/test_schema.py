@@ -18,8 +18,9 @@ from search_api.app import create_app
 from tests.conftest import caretaker
 from tests.search_api.live import served
 
-# What is valid by its shape may still be a slip, a name that does not exist, no picture, or what one has not seen.
-ANSWERS = ["2xx", "304", "404", "409", "412", "413", "415", "422"]
+# What is valid by its shape may still be a slip, a name that does not exist, no picture, what one has not seen, or a
+# key that opens nothing.
+ANSWERS = ["2xx", "304", "401", "404", "409", "412", "413", "415", "422"]
 CONFIG = SchemathesisConfig.from_dict(
     {"checks": {"positive_data_acceptance": {"expected-statuses": ANSWERS}}}
 )

@@ -3,7 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from search_api.security import MAX_BODY_BYTES
+from search_api.bodies import MAX_BODY_BYTES
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8420", "127.0.0.1:9", "[::1]:8420", "LOCALHOST"])
