@@ -106,6 +106,7 @@ def save(session: Session, annotations: Sequence[Annotation], by: Annotators) ->
     session.execute(update(Image), [_facts(item) for item in kept])
     _replace_tags(session, kept, by)
     captions = _replace_captions(session, kept, by)
+    forget_embeddings(session, list(captions.values()), by.embedder)
     _save_embeddings(session, kept, captions, by)
     return captions
 
@@ -181,6 +182,15 @@ def _replace_captions(session: Session, items: Sequence[Annotation], by: Annotat
     )
     saved = session.execute(statement.returning(Caption.image_id, Caption.id))
     return dict(saved.all())
+
+
+def forget_embeddings(session: Session, caption_ids: Sequence[int], embedder_id: int) -> None:
+    """Captions read otherwise now: what other embedders than this one made of them is of no use any more."""
+    session.execute(
+        delete(CaptionEmbedding).where(
+            CaptionEmbedding.caption_id.in_(caption_ids), CaptionEmbedding.annotator_id != embedder_id
+        )
+    )
 
 
 def _save_embeddings(

@@ -5,7 +5,7 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from indexer.catalog.annotations import annotator_id, pack
+from indexer.catalog.annotations import annotator_id, forget_embeddings, pack
 from indexer.tables import Caption, CaptionEmbedding
 
 # There are no accounts yet: everybody who reaches the server is one person.
@@ -23,6 +23,7 @@ def write_caption(session: Session, image_id: int, text: str, embedder_id: int, 
         )
     )
     assert caption_id is not None
+    forget_embeddings(session, [caption_id], embedder_id)
     values = {"caption_id": caption_id, "annotator_id": embedder_id, "embedding": pack(embedding[None])[0]}
     vector = insert(CaptionEmbedding).values(values)
     session.execute(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy.orm import Session, sessionmaker
 
 from indexer import predictors
-from indexer.catalog import annotations, models
+from indexer.catalog import annotations, models, reindexes
 from indexer.catalog.models import ModelRow
+from indexer.catalog.reindexes import Change
 from indexer.predictors.versions import identify, load_version
 from indexer.published import Kind
 from indexer.settings import Settings
@@ -78,6 +79,23 @@ def settle(
         for kind, annotator_id in ids.items():
             models.settle(session, kind, annotator_id)
         return models.in_effect(session)
+
+
+def begin(session: Session, choice: Choice, kind: Kind, name: str) -> Change:
+    """Begin to change to the model of this name, as this machine's settings run it; or go on with that change.
+
+    Where it is in effect already, what it has not looked at yet is filled.
+
+    Raises:
+        UnknownModel, ConfigurationError, CheckpointError: it cannot be used here.
+        NameTaken: another change is under way.
+    """
+    who = choice.identity(kind, name)
+    annotator_id = annotations.annotator_id(session, kind, who.name, who.version)
+    now = models.in_effect(session).get(kind)
+    return reindexes.begin(
+        session, kind, annotator_id, switched=now is None or now.annotator_id == annotator_id
+    )
 
 
 def load_tagger(row: ModelRow, choice: Choice) -> "Tagger":
