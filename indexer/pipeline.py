@@ -1,14 +1,14 @@
 """From registered images to searchable ones.
 
 Decoding runs ahead in child processes while the models work; a batch is saved in one transaction, which
-is not open while models work, and goes to Milvus after the commit. Every step can run twice.
+is not open while models work; what has to go to Milvus is in the outbox then (`publishing`). Every step can run twice.
 """
 
 import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -22,11 +22,11 @@ from indexer import metrics
 from indexer.batching import BatchSize, ModelsTurn
 from indexer.catalog import annotations, images, jobs, work
 from indexer.decoding import DecodePool, Source
-from indexer.embeddings import EmbeddingStore
 from indexer.errors import ClaimLost, ImageError, ImageUnreadable, ModelsBroken
 from indexer.images import DecodedImage, InputSpec
 from indexer.stage_clock import StageClock
 from indexer.storage import Storage
+from indexer.tables import PENDING
 
 if TYPE_CHECKING:
     from indexer.predictors import Captioner, Embedder, Tagger
@@ -92,14 +92,17 @@ Decoded = tuple[work.WorkItem, DecodedImage]
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The road from ids to searchable images with one set of models. Safe to use from several threads."""
+    """The road from ids to searchable images with one set of models. Safe to use from several threads.
+
+    `saved` is called after each commit: the outbox has something for Milvus.
+    """
 
     sessions: sessionmaker[Session]
     storage: Storage
-    store: EmbeddingStore
     pool: DecodePool
     models: Models
     annotators: annotations.Annotators
+    saved: Callable[[], object] = lambda: None
     size: BatchSize = field(default_factory=lambda: BatchSize(16))
     turn: ModelsTurn = field(default_factory=ModelsTurn)
 
@@ -117,9 +120,12 @@ class Pipeline:
             ModelsBroken: the models fail on every image.
         """
         clock = StageClock()
-        with self.sessions() as session:
+        with self.sessions.begin() as session:
             items = work.items(session, image_ids, worker_id)
-        decoded = self._decode(items, worker_id, clock)
+            seen = [item.image_id for item in items if item.state != PENDING]
+            if seen:
+                work.finish(session, seen, worker_id)
+        decoded = self._decode([item for item in items if item.state == PENDING], worker_id, clock)
         while True:
             with clock.stage("wait"):
                 batch = list(islice(decoded, self.size.now()))
@@ -227,51 +233,23 @@ class Pipeline:
         worker_id: int | None,
         clock: StageClock,
     ) -> None:
-        """Commit what was found, unless somebody else has the images by now, and publish it."""
+        """Commit what was found, unless somebody else has the images by now."""
         seen = {annotation.image_id for annotation in found}
         with clock.stage("write"):
             for item, decoded in batch:
                 if item.image_id in seen:
                     self.storage.put_thumbnail(item.content_hash, decoded.thumbnail)
-            with self.sessions.begin() as session:
-                saved = annotations.save(session, found, self.annotators)
-                if not work.finish(session, list(saved), worker_id) >= saved.keys():
+        with self.sessions.begin() as session:
+            with clock.stage("write"):
+                kept = annotations.save(session, found, self.annotators)
+                if not work.finish(session, list(kept), worker_id) >= kept.keys():
                     raise ClaimLost("These images are another worker's by now: this one was silent too long.")
-        self._publish(sorted(saved), clock)
-        with self.sessions.begin() as session:
+            # With the images: who waits for them sees their seconds.
             jobs.add_stage_seconds(session, _by_job([item for item, _ in batch], clock.take()))
-            images.mark_indexed(session, list(saved))
-
-    def _publish(self, image_ids: Sequence[int], clock: StageClock) -> None:
-        """Copy committed embeddings to Milvus."""
-        with clock.stage("write"):
-            with self.sessions() as session:
-                stored = annotations.embeddings(session, image_ids, self.annotators.embedder)
-            upsert(self.store, stored)
-
-    def delete(self, image_ids: Sequence[int]) -> None:
-        """Remove images from Milvus, Postgres and the store, in an order that can be resumed."""
-        self.store.delete_images(image_ids)
-        with self.sessions.begin() as session:
-            hashes = images.remove(session, image_ids)
-        for content_hash in hashes:
-            self.storage.delete(content_hash)
-
-
-def upsert(store: EmbeddingStore, stored: annotations.StoredEmbeddings) -> None:
-    """Put embeddings read from Postgres into Milvus."""
-    if stored.images:
-        rows = np.stack([annotations.unpack(value) for value in stored.images.values()])
-        store.upsert_images(list(stored.images), unit(rows))
-    if stored.captions:
-        owners, packed = zip(*stored.captions.values(), strict=True)
-        rows = np.stack([annotations.unpack(value) for value in packed])
-        store.upsert_captions(list(stored.captions), owners, unit(rows))
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, D) scaled to length 1: float16 storage left them a little off."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+        self.saved()
+        for item, _ in batch:
+            if item.image_id in seen - kept.keys():  # deleted meanwhile, and its files before this one was written
+                self.storage.delete(item.content_hash, original=False)
 
 
 def local_path(uri: str) -> Path:

@@ -66,15 +66,15 @@ class Library:
         nearest = Nearest(self.pipeline.store, embedder_id, 2**28)
         return Semantics(self.pipeline.models.embedder, embedder_id, nearest, Background(embedder_id))
 
-    def register(self, *paths: Path) -> list[int]:
+    def register(self, *paths: Path, job_id: int | None = None) -> list[int]:
         """Register files as the command line does; their image ids."""
         files = [read_file(path, path.as_uri(), 10**9) for path in paths]
         with self.sessions.begin() as session:
-            return [row.image_id for row in images.register(session, files)]
+            return [row.image_id for row in images.register(session, files, job_id)]
 
-    def index(self, *paths: Path) -> list[int]:
+    def index(self, *paths: Path, job_id: int | None = None) -> list[int]:
         """Register files and bring them through the pipeline."""
-        image_ids = self.register(*paths)
+        image_ids = self.register(*paths, job_id=job_id)
         self.pipeline.index(image_ids)
         return image_ids
 

@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.catalog import images, jobs
+from indexer.catalog import images, jobs, work
 from indexer.errors import ImageUnreadable
 from indexer.ingest import Ingest, Tally, expand
+from indexer.tables import Work
 
 
 @pytest.fixture
@@ -23,19 +25,27 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Library:
-    """Runs ingests one after another and remembers what each queued."""
+    """Runs ingests one after another."""
 
     def __init__(self, sessions: sessionmaker[Session]) -> None:
         self.sessions = sessions
-        self.queued: list[int] = []
+        self.woken = 0
+
+    @property
+    def queued(self) -> list[int]:
+        """What workers would look at, in order."""
+        with self.sessions() as session:
+            return list(session.scalars(select(Work.image_id).order_by(Work.image_id)))
 
     def ingest(self, *paths: Path | str, retry: bool = False, dry_run: bool = False, **limits: int) -> Tally:
-        self.queued.clear()
         with self.sessions.begin() as session:
             self.job_id = None if dry_run else jobs.create(session, "index")
         most = limits.get("max_bytes", 1000)
-        ingest = Ingest(self.sessions, self.job_id, most, retry, self.queued.extend)
+        ingest = Ingest(self.sessions, self.job_id, most, retry, self._wake)
         return ingest.run([str(path) for path in paths])
+
+    def _wake(self) -> None:
+        self.woken += 1
 
     def progress(self) -> jobs.Progress:
         with self.sessions() as session:
@@ -51,6 +61,7 @@ class Library:
                     images.fail(session, image_id, code, "no")
                 else:
                     images.reset(session, [image_id], "indexed")
+                    work.finish(session, [image_id], None)
 
 
 @pytest.fixture
@@ -153,7 +164,7 @@ def test_names_that_are_not_utf8_survive(library: Library, tmp_path: Path) -> No
         pytest.skip("this file system allows only UTF-8 names")
     library.ingest(tmp_path)
     with library.sessions() as session:
-        [item] = images.work_items(session, library.queued)
+        [item] = work.items(session, library.queued, None)
     assert item.sources[0][1].endswith("caf%E9.jpg")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
+from indexer.batching import BatchSize, ModelsTurn
 from indexer.catalog import annotations, hits, images, jobs
 from indexer.errors import NotStored, ServiceUnavailable
 from indexer.images import Limits, decode
@@ -49,7 +50,7 @@ def test_batches_side_by_side_find_what_one_by_one_found(
     library: Library, photographs: list[Path], models: Models
 ) -> None:
     """Two threads with a batch each: every image gets its own tags, caption and embeddings."""
-    apart = replace(library.pipeline, models_at_once=2, batch_size=2)
+    apart = replace(library.pipeline, turn=ModelsTurn(2), size=BatchSize(2))
     image_ids = library.register(*photographs)
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(apart.index, (image_ids[::2], image_ids[1::2])))
@@ -150,10 +151,9 @@ def test_metadata_and_keywords_are_the_files_own_statements(library: Library, tm
 
 def test_stage_seconds_are_added_to_the_job(library: Library, photographs: list[Path]) -> None:
     """A person sees where the time goes."""
-    image_ids = library.register(*photographs[:2])
     with library.sessions.begin() as session:
         job_id = jobs.create(session, "index")
-    library.pipeline.index(image_ids, job_id)
+    library.index(*photographs[:2], job_id=job_id)
     with library.sessions() as session:
         progress = jobs.progress(session, job_id)
     assert progress is not None

@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from indexer.catalog import annotations, images
+from indexer.catalog import annotations, images, jobs, work
 from indexer.tables import Caption, ImageTag, Source
 from tests.catalogue import add_indexed, annotation, annotators, new_file
 
@@ -63,24 +63,25 @@ def test_failure_never_undoes_an_indexed_image(session: Session) -> None:
     assert images.count_by_state(session)["indexed"] == 1
 
 
-def test_work_items_leave_out_what_is_finished(session: Session) -> None:
-    """Indexed and failed images are passed over; unfinished ones come with their sources."""
-    done = add_indexed(session)
-    bad, waiting = (row.image_id for row in images.register(session, [new_file(), new_file("w.jpg")]))
+def test_a_new_image_waits_to_be_looked_at_and_a_refused_one_does_not(session: Session) -> None:
+    """Work is registered with the image, under its job, and ends with a refusal."""
+    job_id = jobs.create(session, "index")
+    files = [new_file(), new_file("w.jpg")]
+    bad, waiting = (row.image_id for row in images.register(session, files, job_id))
     images.fail(session, bad, "broken", "no picture in it")
-    items = images.work_items(session, [done, bad, waiting])
-    assert [(item.image_id, item.sources) for item in items] == [(waiting, (("path", "file:///w.jpg"),))]
-    assert images.unfinished(session) == [waiting]
+    [item] = work.items(session, [bad, waiting], None)
+    assert (item.image_id, item.job_id, item.sources) == (waiting, job_id, (("path", "file:///w.jpg"),))
     assert images.failed(session) == [bad]
 
 
-def test_reset_clears_the_reason(session: Session) -> None:
+def test_looking_again_clears_the_reason(session: Session) -> None:
     """A refused image can be tried again."""
     image_id = images.register(session, [new_file()])[0].image_id
     images.fail(session, image_id, "unreadable", "gone")
     assert images.unreadable(session, [image_id]) == [image_id]
-    images.reset(session, [image_id], "pending")
-    assert images.unfinished(session) == [image_id]
+    images.look_again(session, [image_id])
+    assert [item.image_id for item in work.items(session, [image_id], None)] == [image_id]
+    assert images.failed(session) == []
 
 
 def test_removal_takes_everything_said_with_it(session: Session) -> None:
