@@ -1,4 +1,4 @@
-"""A long queue: does throughput hold, does memory stay, does a single upload get through?
+"""A long queue: whether throughput holds, memory stays, and a single upload gets through.
 
     python -m benchmarks.backlog --images 100000
 

@@ -19,6 +19,8 @@ from indexer.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
+SERVER_URLS = ("postgres_url", "redis_url", "milvus_url")
+
 # Ends with its input, that is with pytest, however pytest ends; then nothing may be left behind.
 _CARETAKER = """
 import shutil, sys
@@ -52,8 +54,13 @@ def stack_home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def stack_settings(stack_home: Path) -> Settings:
-    """Settings without any URL: everything is private to `stack_home`."""
-    return Settings(home=stack_home, postgres_url=None, redis_url=None, milvus_url=None, storage_url=None)
+    """Settings without any URL: everything is private to `stack_home`.
+
+    With SIGHTLINE_TEST_POSTGRES_URL, SIGHTLINE_TEST_REDIS_URL or SIGHTLINE_TEST_MILVUS_URL set, that server is used
+    instead, which the tests then fill and empty as they like.
+    """
+    urls = {name: os.environ.get(f"SIGHTLINE_TEST_{name.upper()}") for name in SERVER_URLS}
+    return Settings(home=stack_home, storage_url=None, **urls)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
