@@ -48,6 +48,10 @@ browser:  ## Install Chromium for the end-to-end test (Debian, as root); without
 lock: $(VENV)/ready  ## Resolve the dependencies again
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--all-extras pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--extra telemetry --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
+	@echo hatchling | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--constraint requirements.lock - -o deploy/build.lock
 
 clean:  ## Remove what the other targets made, except your library
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
