@@ -35,6 +35,7 @@ class NewFile:
     uri: str
     modified_ns: int | None = None
     external_id: str | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def _save_sources(session: Session, files: Sequence[NewFile], ids: Mapping[bytes
             "kind": file.kind,
             "uri": file.uri,
             "external_id": file.external_id,
+            "title": file.title,
             "bytes": file.bytes,
             "modified_ns": file.modified_ns,
         }
@@ -125,7 +127,8 @@ def _save_sources(session: Session, files: Sequence[NewFile], ids: Mapping[bytes
     changed: dict[str, ColumnElement[Any]] = {
         name: statement.excluded[name] for name in ("image_id", "bytes", "modified_ns")
     }
-    changed["external_id"] = func.coalesce(statement.excluded.external_id, Source.external_id)
+    for name in ("external_id", "title"):  # who brings it again without a word takes nothing back
+        changed[name] = func.coalesce(statement.excluded[name], getattr(Source, name))
     session.execute(
         statement.on_conflict_do_update(index_elements=[Source.kind, text("md5(uri)")], set_=changed)
     )
