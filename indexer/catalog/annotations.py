@@ -22,6 +22,7 @@ from indexer.tables import (
     Image,
     ImageEmbedding,
     ImageTag,
+    Source,
     TagName,
     VocabularyTag,
 )
@@ -103,7 +104,8 @@ def save(session: Session, annotations: Sequence[Annotation], by: Annotators) ->
     kept = [item for item in annotations if item.image_id in alive]
     if not kept:
         return {}
-    session.execute(update(Image), [_facts(item) for item in kept])
+    titles = _given_titles(session, [item.image_id for item in kept])
+    session.execute(update(Image), [{**_facts(item), **titles.get(item.image_id, {})} for item in kept])
     _replace_tags(session, kept, by)
     captions = _replace_captions(session, kept, by)
     forget_embeddings(session, list(captions.values()), by.embedder)
@@ -135,6 +137,16 @@ def _facts(item: Annotation) -> dict[str, object]:
         "error_code": None,
         "error_message": None,
         **{name: getattr(item, name) for name in names},
+    }
+
+
+def _given_titles(session: Session, image_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+    """What whoever brought these images calls them, which counts before what the files say."""
+    rows = select(Source.image_id, Source.title).where(
+        Source.image_id.in_(image_ids), Source.title.is_not(None)
+    )
+    return {
+        image_id: {"title": title} for image_id, title in session.execute(rows.order_by(Source.id.desc()))
     }
 
 
