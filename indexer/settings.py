@@ -40,10 +40,18 @@ class Worker(BaseModel):
     """How a worker spends its machine."""
 
     batch_size: Annotated[int, Field(gt=0, description="images a model sees at once")] = 16
-    task_size: Annotated[int, Field(gt=0, description="images one queued task carries")] = 64
     decoders: Annotated[
         int, Field(ge=0, description="decoding processes; 0 means one per core, at most 8")
     ] = 0
+    batch_timeout_s: Annotated[
+        float, Field(gt=0, description="seconds after which a batch the models do not finish ends the worker")
+    ] = 600.0
+    max_memory_bytes: Annotated[
+        int, Field(ge=0, description="memory at which a worker ends after the work at hand; 0: no limit")
+    ] = 0
+    unload_after_s: Annotated[
+        float, Field(ge=0, description="seconds after which unused models are let go of; 0: never")
+    ] = 0.0
     metrics_host: Annotated[str, Field(description="address a worker's metrics and health answer on")] = (
         "127.0.0.1"
     )

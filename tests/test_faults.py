@@ -35,14 +35,14 @@ def home() -> Iterator[Path]:
 
 
 def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "SIGHTLINE_HOME": str(home), "SIGHTLINE_WORKER__TASK_SIZE": "8"}
+    environment = {**os.environ, "SIGHTLINE_HOME": str(home)}
     return subprocess.run(
         [*SIGHTLINE, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=110
     )
 
 
 def _start(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "SIGHTLINE_HOME": str(home), "SIGHTLINE_WORKER__TASK_SIZE": "8"}
+    environment = {**os.environ, "SIGHTLINE_HOME": str(home)}
     return subprocess.Popen([*SIGHTLINE, *arguments], env=environment, stderr=subprocess.DEVNULL)
 
 

@@ -6,11 +6,12 @@ Whoever makes work wakes it; should nobody manage to, it looks by itself once a 
 import logging
 import random
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from sqlalchemy.exc import OperationalError
 
-from indexer.errors import ServiceUnavailable
+from indexer.errors import ServiceUnavailable, SightlineError
 
 logger = logging.getLogger(__name__)
 SWEEP_S = 1.0
@@ -33,10 +34,18 @@ class Drain:
         step: called again and again; from several threads, if there are several slots.
         slots: how many at once.
         stopping: once set, a step at hand is finished and no other begun.
+        heal: called when a store is away, to bring back what can be brought back from here.
     """
 
-    def __init__(self, name: str, step: Step, slots: int, stopping: threading.Event) -> None:
-        self.name, self._step, self._stopping = name, step, stopping
+    def __init__(
+        self,
+        name: str,
+        step: Step,
+        slots: int,
+        stopping: threading.Event,
+        heal: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.name, self._step, self._stopping, self._heal = name, step, stopping, heal
         self._free = threading.Semaphore(slots)
         self._slots = slots
         self._busy = 0
@@ -64,9 +73,14 @@ class Drain:
                     if not self._step():
                         return
                     failures = 0
-                except Exception as error:
+                except (ServiceUnavailable, OperationalError) as error:
                     failures += 1
-                    self._report(error)
+                    logger.warning("%s: a store is away: %s", self.name, error)
+                    self._stopping.wait(_wait_s(failures))
+                    self._mend()
+                except Exception:
+                    failures += 1
+                    logger.exception("%s: failed", self.name)
                     self._stopping.wait(_wait_s(failures))
         finally:
             self._add_busy(-1)
@@ -98,11 +112,13 @@ class Drain:
             woken.wait(SWEEP_S * random.uniform(0.5, 1.0))
             woken.clear()
 
-    def _report(self, error: Exception) -> None:
-        if isinstance(error, ServiceUnavailable | OperationalError):
-            logger.warning("%s: a store is away: %s", self.name, error)
-        else:
-            logger.exception("%s: failed", self.name)
+    def _mend(self) -> None:
+        if self._stopping.is_set():
+            return
+        try:
+            self._heal()
+        except SightlineError as error:
+            logger.warning("%s: still away: %s", self.name, error)
 
     def _add_busy(self, change: int) -> None:
         with self._count:
