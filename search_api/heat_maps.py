@@ -25,11 +25,11 @@ class HeatMap:
 
 
 class HeatMaps:
-    """Asks the tagger in use, which is loaded by the first question; one at a time, since it takes every core."""
+    """Asks the tagger in effect, which is loaded by the first question; one at a time, since it takes every core."""
 
     def __init__(self, tagger: Callable[[], Tagger], storage: Storage, pool: DecodePool) -> None:
         self._tagger, self._storage, self._pool = tagger, storage, pool
-        self._kept: OrderedDict[tuple[bytes, str], HeatMap] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, bytes, str], HeatMap] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, content_hash: bytes, tag: str) -> HeatMap:
@@ -46,11 +46,11 @@ class HeatMaps:
                     f"The tagger in use, {tagger.identity.name}, does not know the tag {tag!r}, so it cannot say where"
                     " it is seen. Tags that people gave, or another tagger, have no heat map."
                 )
-            key = (content_hash, tagger.vocabulary.find(tag))
+            key = (tagger.identity.version, content_hash, tagger.vocabulary.find(tag))
             kept = metrics.cache_hits if key in self._kept else metrics.cache_misses
             kept.labels(cache="heat").inc()
             if key not in self._kept:
-                self._kept[key] = self._made(tagger, *key)
+                self._kept[key] = self._made(tagger, *key[1:])
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

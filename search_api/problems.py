@@ -26,6 +26,7 @@ STATUSES: dict[type[BaseException], tuple[int, str]] = {
     errors.NotStored: (404, "Not in the store"),
     errors.NotFound: (404, "Not found"),
     errors.ServiceUnavailable: (503, "A server does not answer"),
+    errors.ModelMissing: (503, "The library's model is not on this machine"),
     errors.ConfigurationError: (500, "Sightline is not set up correctly"),
     errors.SightlineError: (500, "Sightline cannot answer"),
 }

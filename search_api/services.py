@@ -15,23 +15,26 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from indexer import predictors
-from indexer.catalog import annotations, connection
+from indexer.catalog import connection
 from indexer.decoding import DecodePool
 from indexer.embeddings import EmbeddingStore
-from indexer.errors import ServiceUnavailable, SightlineError
+from indexer.embeddings.connection import MilvusConnection
+from indexer.errors import ModelMissing, ServiceUnavailable, SightlineError
 from indexer.images import Limits
 from indexer.local_stack import Endpoints, endpoints
-from indexer.nearest import Nearest
 from indexer.postings import Postings
-from indexer.search import Searcher, Semantics
-from indexer.search.background import Background
+from indexer.reindexing.in_effect import choice_of
+from indexer.removal import Remover
+from indexer.search import Searcher
 from indexer.settings import Settings
 from indexer.storage import Storage
 from indexer.task_queue import TaskQueue
 from search_api.heat_maps import HeatMaps
+from search_api.meaning import SemanticsInEffect, TaggerInEffect
 
 logger = logging.getLogger(__name__)
 DECODERS = 2
+MILVUS_ANSWERS_S = 10.0
 T = TypeVar("T")
 
 
@@ -67,10 +70,9 @@ class Services:
     servers: Part[Endpoints]
     queues: Part[TaskQueue]
     engine: Part[Engine]
-    embedder: Part[predictors.Embedder]
-    store: Part[EmbeddingStore]
+    milvus: Part[MilvusConnection]
     pool: DecodePool
-    semantics: Part[Semantics]
+    semantics: SemanticsInEffect
     searcher: Part[Searcher]
     heat_maps: HeatMaps
     reconnecting: threading.Lock = field(default_factory=threading.Lock)
@@ -85,14 +87,19 @@ class Services:
         """Sends tasks to the workers. Raises ServiceUnavailable while there is no Redis."""
         return self.queues.get()
 
+    @property
+    def remover(self) -> Remover:
+        """Takes images out of the library. Raises ServiceUnavailable while there is no Postgres."""
+        return Remover(self.sessions, self.storage)
+
     def start(self) -> None:
-        """Make every part now. A store that is away is left for later; a wrong setting is raised."""
-        self.embedder.get()
+        """Make every part now. What is away or missing is left for later; a wrong setting is raised."""
         for part in (self.servers, self.engine, self.semantics, self.searcher):
             try:
                 part.get()
-            except (ServiceUnavailable, OperationalError) as error:
+            except (ServiceUnavailable, OperationalError, ModelMissing) as error:
                 logger.warning("starting without it: %s", error)
+        self.semantics.watch()
 
     def reconnect(self) -> None:
         """Look for the servers again, aside: a private one that died is started anew meanwhile."""
@@ -112,9 +119,9 @@ class Services:
         """End connections and decoding processes."""
         self.pool.close()
         self.searcher.take()
-        self.semantics.take()
-        if (store := self.store.take()) is not None:
-            store.close()
+        self.semantics.close()
+        if (milvus := self.milvus.take()) is not None:
+            milvus.close()
         if (engine := self.engine.take()) is not None:
             engine.dispose()
 
@@ -129,12 +136,20 @@ def open_services(settings: Settings) -> Services:
     servers = Part(lambda: endpoints(settings))
     queues = Part(lambda: TaskQueue(servers.get().redis_url))
     engine = Part(lambda: _connect(servers.get().postgres_url))
-    embedder = Part(lambda: _load_embedder(settings))
-    store = Part(lambda: _open_store(settings, servers.get().milvus_url, engine.get(), embedder.get()))
+    milvus = Part(
+        lambda: MilvusConnection(servers.get().milvus_url, _milvus_token(settings), MILVUS_ANSWERS_S)
+    )
     storage, pool = Storage(settings.storage), DecodePool(DECODERS, limits)
-    semantics = Part(lambda: _semantics(settings, engine.get(), embedder.get(), store.get()))
+    choice = choice_of(settings)
+    semantics = SemanticsInEffect(
+        lambda: connection.sessions(engine.get()),
+        lambda embedder: _open_store(settings, servers.get().milvus_url, engine.get(), embedder),
+        choice,
+        settings.search.memory_bytes,
+    )
     searcher = Part(lambda: _searcher(connection.sessions(engine.get()), semantics))
-    heat_maps = HeatMaps(Part(lambda: _load_tagger(settings)).get, storage, pool)
+    tagger = TaggerInEffect(lambda: connection.sessions(engine.get()), choice)
+    heat_maps = HeatMaps(tagger.get, storage, pool)
     return Services(
         settings,
         limits,
@@ -142,23 +157,12 @@ def open_services(settings: Settings) -> Services:
         servers,
         queues,
         engine,
-        embedder,
-        store,
+        milvus,
         pool,
         semantics,
         searcher,
         heat_maps,
     )
-
-
-def _load_embedder(settings: Settings) -> predictors.Embedder:
-    how = predictors.options(settings.device, settings.models_home, settings.precision)
-    return predictors.load_embedder(settings.embedder, **how)
-
-
-def _load_tagger(settings: Settings) -> predictors.Tagger:
-    how = predictors.options(settings.device, settings.models_home, settings.precision)
-    return predictors.load_tagger(settings.tagger, **how, own_tags=settings.own_tag_sets)
 
 
 def _connect(url: str) -> Engine:
@@ -177,29 +181,18 @@ def _open_store(
 ) -> EmbeddingStore:
     return EmbeddingStore(
         url,
-        token=settings.milvus_token.get_secret_value() if settings.milvus_token else None,
+        token=_milvus_token(settings),
         dimension=embedder.dimension,
         model=embedder.identity,
         write_lock=connection.milvus_write_lock(engine),
     )
 
 
-def _semantics(
-    settings: Settings, engine: Engine, embedder: predictors.Embedder, store: EmbeddingStore
-) -> Semantics:
-    try:
-        store.ensure()
-    except ServiceUnavailable as error:  # what is in memory can be searched without it
-        logger.warning("searching without Milvus: %s", error)
-    identity, sessions = embedder.identity, connection.sessions(engine)
-    with sessions.begin() as session:
-        embedder_id = annotations.annotator_id(session, identity.kind, identity.name, identity.version)
-    nearest = Nearest(store, embedder_id, settings.search.memory_bytes)
-    nearest.load(sessions)
-    return Semantics(embedder, embedder_id, nearest, Background(embedder_id))
+def _milvus_token(settings: Settings) -> str | None:
+    return settings.milvus_token.get_secret_value() if settings.milvus_token else None
 
 
-def _searcher(sessions: sessionmaker[Session], semantics: Part[Semantics]) -> Searcher:
+def _searcher(sessions: sessionmaker[Session], semantics: SemanticsInEffect) -> Searcher:
     """Answers at once; what facets and completion need is read aside, so that nobody waits for it later."""
     postings = Postings()
 

@@ -60,7 +60,10 @@ def read(text: str, query: str) -> Cursor:
             f"The cursor {text[:20]!r} is damaged. Use next_cursor as it was given, or begin without one."
         ) from error
     if found.query != query:
-        raise QueryError("The cursor belongs to another search. Begin without one when the query changes.")
+        raise QueryError(
+            "The cursor belongs to another search, or was given before the library changed to another embedder. Begin"
+            " without one."
+        )
     return found
 
 

@@ -22,7 +22,7 @@ def plain_hits(session: Session, ids: Sequence[int], query: Query) -> tuple[Hit,
 
 
 def ranked_hits(
-    session: Session, ids: Sequence[int], query: Query, meaning: Meaning, found: Found, embedder_id: int
+    session: Session, ids: Sequence[int], query: Query, meaning: Meaning, found: Found
 ) -> tuple[Hit, ...]:
     """Hits of a query with terms, in the order of `ids`, all of which are in `found`.
 
@@ -31,7 +31,7 @@ def ranked_hits(
     named = meaning.evidence.named
     aliases = tags.other_names(session, [*reasons.asked_tags(query.filter), *named])
     channels = _channels(meaning, found)
-    terms = _terms(session, ids, meaning, channels, embedder_id)
+    terms = _terms(session, ids, meaning, channels)
     return tuple(
         Hit(
             view,
@@ -68,14 +68,13 @@ def _terms(
     ids: Sequence[int],
     meaning: Meaning,
     channels: Mapping[int, Mapping[str, ChannelPart]],
-    embedder_id: int,
 ) -> dict[int, tuple[TermPart, ...]]:
     """What each term adds to the two embeddings' channels, by image."""
     names = [composition.name(term) for term in meaning.composed.terms]
     if len(names) == 1:
         parts = {i: [sum(part.part for c, part in channels[i].items() if c != "tag")] for i in ids}
     else:
-        embeddings = _embeddings(session, ids, meaning.composed.target, embedder_id)
+        embeddings = _embeddings(session, ids, meaning.composed.target, meaning.embedder_id)
         parts = {
             image_id: reasons.term_parts(
                 meaning.composed.shares, embeddings[image_id], meaning.scales, WEIGHTS, meaning.centres

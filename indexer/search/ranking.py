@@ -39,7 +39,7 @@ class Meaning:
     """What a query's terms come to before any filter; the same on every page of its answer.
 
     `floor` is the least score, in the units of `target`, that stands out from the background; `centres` are the
-    background's mean embeddings (D,), where there are several terms to tell apart.
+    background's mean embeddings (D,), where there are several terms to tell apart. `embedder_id`: in whose space.
     """
 
     composed: Composition
@@ -48,6 +48,7 @@ class Meaning:
     floor: float
     evidence: Evidence
     centres: Mapping[str, Vector]
+    embedder_id: int
 
     @property
     def offset(self) -> float:
@@ -89,7 +90,7 @@ def understand(
     if shown.whole:  # who shows the one tag asked for stands out, however many others do
         floor = min(floor, fusion.offset(scales) + SHOWN)
     centres = _centres(sample) if len(query.terms) > 1 else {}
-    return Meaning(composed, target, scales, floor, shown, centres)
+    return Meaning(composed, target, scales, floor, shown, centres, semantics.embedder_id)
 
 
 def _vectors(

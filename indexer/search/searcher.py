@@ -86,7 +86,7 @@ class Searcher:
             by_text = ranking.embed_texts(semantics, query.terms) if semantics else {}
             with self.sessions() as session:
                 with clock.stage("filter"):
-                    asked = self._ask(session, query, request)
+                    asked = self._ask(session, query, request, semantics)
                 page = (
                     self._rank(session, asked, semantics, by_text, clock)
                     if semantics
@@ -98,8 +98,11 @@ class Searcher:
         """How many images a query finds, those that do not stand out left out."""
         return self.search(query, Request(limit=1)).total
 
-    def _ask(self, session: Session, query: Query, request: Request) -> _Asked:
-        digest = cursor.digest(query, request.all)
+    def _ask(self, session: Session, query: Query, request: Request, semantics: Semantics | None) -> _Asked:
+        by = (
+            semantics.embedder.identity.version if semantics else ""
+        )  # whose scores a cursor's place is among
+        digest = cursor.digest(query, request.all, by)
         place = cursor.read(request.cursor, digest) if request.cursor else None
         known = names.resolve(session, query)
         view = self.postings.view(session)
@@ -207,8 +210,7 @@ class Searcher:
     def _hits(self, session: Session, asked: _Asked, page: _Page) -> tuple[Hit, ...]:
         if page.meaning is None or page.found is None:
             return explaining.plain_hits(session, page.ids, asked.query)
-        embedder_id = self.semantics().embedder_id
-        return explaining.ranked_hits(session, page.ids, asked.query, page.meaning, page.found, embedder_id)
+        return explaining.ranked_hits(session, page.ids, asked.query, page.meaning, page.found)
 
 
 def _sorted(asked: _Asked, ids: BitMap, order: Order) -> tuple[list[int], Key | None]:

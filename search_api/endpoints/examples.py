@@ -45,7 +45,7 @@ async def example(request: Request, services: ServicesDep) -> schemas.ExampleOut
 
 
 def _example(services: Services, data: bytes) -> schemas.ExampleOut:
-    embedder = services.embedder.get()
+    embedder = services.semantics.get().embedder
     pixels = services.pool.decode(data, [embedder.input]).inputs[0]
     embedding = embedder.embed_images(pixels[None])[0]
     return schemas.ExampleOut(example=examples.encode(embedding, embedder.identity.version))

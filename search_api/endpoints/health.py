@@ -70,9 +70,9 @@ def _redis(services: Services) -> None:
 
 
 def _milvus(services: Services) -> None:
-    if not services.store.get().healthy():
+    if not services.milvus.get().healthy():
         raise ServiceUnavailable("milvus", "Milvus does not answer.")
 
 
 def _embedder(services: Services) -> None:
-    services.embedder.get()
+    services.semantics.check()
