@@ -247,8 +247,9 @@ class Pipeline:
             # With the images: who waits for them sees their seconds.
             jobs.add_stage_seconds(session, _by_job([item for item, _ in batch], clock.take()))
         self.saved()
+        # What was deleted meanwhile had lost its files before these were written.
         for item, _ in batch:
-            if item.image_id in seen - kept.keys():  # deleted meanwhile, and its files before this one was written
+            if item.image_id in seen - kept.keys():
                 self.storage.delete(item.content_hash, original=False)
 
 

@@ -68,9 +68,12 @@ class Storage:
         """The WebP thumbnail. Raises NotStored."""
         return self._get(thumbnail_key(content_hash))
 
-    def delete(self, content_hash: bytes) -> None:
-        """Removes original and thumbnail; removing what is not here is no error."""
-        for key in (original_key(content_hash), thumbnail_key(content_hash)):
+    def delete(self, content_hash: bytes, *, original: bool = True) -> None:
+        """Removes the thumbnail, and the original unless it is to stay; removing what is not here is no error."""
+        keys = [thumbnail_key(content_hash)]
+        if original:
+            keys.append(original_key(content_hash))
+        for key in keys:
             self._call(partial(self._files.rm_file, self._path(key)), missing_ok=True)
 
     def source(self, content_hash: bytes) -> "bytes | StoredOriginal":

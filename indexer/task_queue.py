@@ -5,7 +5,6 @@ nothing left to do: workers look by themselves once a second.
 """
 
 import logging
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ logger = logging.getLogger(__name__)
 FETCH, INDEX, WRITES, BACKFILL = "fetch", "index", "writes", "backfill"
 QUEUES = (FETCH, INDEX, WRITES, BACKFILL)
 WAKE = "queue.wake"
-DELETE_IMAGES = "image.delete"
 ENOUGH = (
     16  # messages wait already: one more would wake nobody else, and they must not pile up without workers
 )
@@ -86,11 +84,6 @@ class TaskQueue:
             return False
         return True
 
-    def delete(self, image_ids: Sequence[int]) -> None:
-        """Ask workers to remove these images everywhere."""
-        for part in batched_list(image_ids, 1000):
-            self._send(DELETE_IMAGES, {"image_ids": part}, WRITES)
-
     def _send(self, task: str, payload: dict[str, Any], queue: str) -> None:
         from kombu.exceptions import OperationalError
 
@@ -109,11 +102,6 @@ class TaskQueue:
             return sum(int(self._redis.llen(name)) for name in queues or QUEUES)
         except (RedisError, OSError) as error:
             raise ServiceUnavailable("redis", f"Redis does not answer: {error}") from error
-
-
-def batched_list(values: Sequence[int], size: int) -> list[list[int]]:
-    """Cut into lists of at most `size`."""
-    return [list(values[start : start + size]) for start in range(0, len(values), size)]
 
 
 def _plain(url: str) -> str:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -12,14 +13,15 @@ from indexer import predictors
 from indexer.batching import BatchSize, ModelsTurn
 from indexer.catalog import connection
 from indexer.decoding import DecodePool
-from indexer.embeddings import EmbeddingStore
+from indexer.embeddings.stores import EmbeddingStores
 from indexer.images import Limits
-from indexer.local_stack import Endpoints, endpoints
-from indexer.pipeline import Models, Pipeline
+from indexer.local_stack import endpoints
+from indexer.pipeline import Pipeline
+from indexer.publishing import Publisher
 from indexer.reindexing.in_effect import choice_of
 from indexer.settings import Settings, get_settings
 from indexer.storage import Storage
-from indexer.task_queue import INDEX
+from indexer.task_queue import INDEX, WRITES
 from workers.drain import Drain
 from workers.indexing import IndexStep
 from workers.models import ModelsInEffect
@@ -28,6 +30,7 @@ from workers.presence import Presence
 logger = logging.getLogger(__name__)
 MAX_DECODERS = 8
 MODEL_THREADS = 2  # batches looked at side by side where the models leave cores idle
+PUBLISHERS = 1  # Lite takes one writer, and one fills whole chunks
 INDEX_SLOTS = MODEL_THREADS + 1  # one batch is decoded or saved while the others are looked at
 
 
@@ -38,6 +41,8 @@ class Runtime:
     engine: Engine
     models: ModelsInEffect
     road: Pipeline
+    stores: EmbeddingStores
+    publisher: Publisher
     presence: Presence
     stopping: threading.Event
     drains: dict[str, list[Drain]] = field(default_factory=dict)
@@ -47,7 +52,8 @@ class Runtime:
     def pipeline(self) -> Pipeline:
         """The road with the models in effect, loaded if they are not."""
         loaded = self.models.get()
-        return replace(self.road, models=loaded.models, annotators=loaded.annotators)
+        saved = partial(self.wake, WRITES)
+        return replace(self.road, models=loaded.models, annotators=loaded.annotators, saved=saved)
 
     def start(self, queues: Sequence[str]) -> None:
         """Work on these queues in the background."""
@@ -68,7 +74,7 @@ class Runtime:
             drain.join()
         self.presence.leave()
         self.road.pool.close()
-        self.road.store.close()
+        self.stores.close()
         self.engine.dispose()
 
 
@@ -102,14 +108,20 @@ def build(settings: Settings) -> Runtime:
         connection.migrate(servers.postgres_url)
     sessions = connection.sessions(engine)
     models = ModelsInEffect(sessions, choice_of(settings))
+    stores = _open_stores(settings, servers.milvus_url, engine)
     runtime = Runtime(
         engine,
         models,
-        _pipeline(settings, servers, engine, models),
+        _pipeline(settings, engine, models),
+        stores,
+        Publisher(sessions, stores),
         Presence(sessions),
         threading.Event(),
     )
-    runtime.drains = {INDEX: list(_index_drains(runtime))}
+    runtime.drains = {
+        INDEX: list(_index_drains(runtime)),
+        WRITES: [Drain("writes", runtime.publisher.step, PUBLISHERS, runtime.stopping)],
+    }
     return runtime
 
 
@@ -121,7 +133,7 @@ def _index_drains(runtime: Runtime) -> Iterator[Drain]:
         yield Drain(name, step, slots, runtime.stopping)
 
 
-def _pipeline(settings: Settings, servers: Endpoints, engine: Engine, in_effect: ModelsInEffect) -> Pipeline:
+def _pipeline(settings: Settings, engine: Engine, in_effect: ModelsInEffect) -> Pipeline:
     loaded = in_effect.get()
     models = loaded.models
     at_once = predictors.share_cores(
@@ -133,7 +145,6 @@ def _pipeline(settings: Settings, servers: Endpoints, engine: Engine, in_effect:
     return Pipeline(
         sessions=connection.sessions(engine),
         storage=Storage(settings.storage),
-        store=_open_store(settings, servers.milvus_url, models, engine),
         pool=DecodePool(_decoders(settings), Limits(**settings.images.model_dump())),
         models=models,
         annotators=loaded.annotators,
@@ -142,17 +153,9 @@ def _pipeline(settings: Settings, servers: Endpoints, engine: Engine, in_effect:
     )
 
 
-def _open_store(settings: Settings, url: str, models: Models, engine: Engine) -> EmbeddingStore:
+def _open_stores(settings: Settings, url: str, engine: Engine) -> EmbeddingStores:
     token = settings.milvus_token.get_secret_value() if settings.milvus_token else None
-    store = EmbeddingStore(
-        url,
-        token=token,
-        dimension=models.embedder.dimension,
-        model=models.embedder.identity,
-        write_lock=connection.milvus_write_lock(engine),
-    )
-    store.ensure()
-    return store
+    return EmbeddingStores(url, token=token, write_lock=connection.milvus_write_lock(engine))
 
 
 def _decoders(settings: Settings) -> int:

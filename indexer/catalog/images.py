@@ -222,7 +222,8 @@ def count_by_state(session: Session) -> dict[str, int]:
     return counts
 
 
-def remove(session: Session, image_ids: Sequence[int]) -> list[bytes]:
-    """Delete images and all that was said of them; the content hashes, to clear the store by."""
-    gone = session.scalars(delete(Image).where(Image.id.in_(image_ids)).returning(Image.content_hash))
-    return [bytes(digest) for digest in gone]
+def remove(session: Session, image_ids: Sequence[int]) -> dict[int, bytes]:
+    """Delete images and all that was said of them; the content hashes of those there were, by id."""
+    rows = delete(Image).where(Image.id.in_(lock(session, image_ids)))
+    gone = session.execute(rows.returning(Image.id, Image.content_hash))
+    return {image_id: bytes(digest) for image_id, digest in gone}

@@ -26,7 +26,7 @@ from indexer.cli.workspace import Workspace, open_workspace, remarks, run_worker
 from indexer.errors import ConfigurationError, ServiceUnavailable
 from indexer.ingest import Ingest, Tally
 from indexer.local_stack import endpoints
-from indexer.task_queue import QUEUES
+from indexer.task_queue import QUEUES, WRITES
 
 SOME_REFUSED = 3
 POLL_S = 0.5
@@ -130,7 +130,8 @@ class Run:
         with progress_bar("Looking at files", None, self.quiet) as advance:
             tally = ingest.run(paths, advance)
         if tally.replaced:
-            self.workspace.queue.delete(tally.replaced)
+            self.workspace.remover.remove(tally.replaced)
+            self.workspace.queue.wake(WRITES)
         return tally
 
     def _wake(self) -> None:

@@ -19,7 +19,9 @@ from indexer.embeddings import EmbeddingStore
 from indexer.errors import ServiceUnavailable
 from indexer.local_stack import Endpoints, ManagedProcess, endpoints, prepare_home
 from indexer.model_names import check_choice
+from indexer.removal import Remover
 from indexer.settings import Settings, get_settings
+from indexer.storage import Storage
 from indexer.task_queue import QUEUES, TaskQueue
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ class Workspace:
     def queue(self) -> TaskQueue:
         """Sends work to the workers."""
         return TaskQueue(self.servers.redis_url)
+
+    @cached_property
+    def remover(self) -> Remover:
+        """Takes images out of the library."""
+        return Remover(self.sessions, Storage(self.settings.storage))
 
     @property
     def embedded(self) -> bool:

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from indexer.catalog import corrections, edits
 from indexer.catalog.edits import Wish
+from indexer.task_queue import WRITES
 from search_api import schemas, views
 from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
@@ -58,12 +59,9 @@ def write_caption(
     embedding = semantics.embedder.embed_texts([body.text])
     with services.sessions.begin() as session:
         find_for_change(session, image_id, if_match)
-        caption_id = corrections.write_caption(
-            session, image_id, body.text, semantics.embedder_id, embedding[0]
-        )
+        corrections.write_caption(session, image_id, body.text, semantics.embedder_id, embedding[0])
         view = find(session, image_id)
-    if view.state == "indexed":
-        services.store.get().upsert_captions([caption_id], [image_id], embedding)
+    services.queue.wake(WRITES)
     shown = views.image(view)
     response.headers["ETag"] = etag(shown)
     return shown

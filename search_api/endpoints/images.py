@@ -1,17 +1,21 @@
 """Everything known of one image."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
 from indexer.catalog import hits
 from indexer.catalog import images as image_catalog
 from indexer.catalog.hits import ImageView
 from indexer.errors import NotFound
+from indexer.task_queue import WRITES
 from search_api import schemas, views
 from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
 from search_api.etags import IfMatch, IfNoneMatch, etag, expect, held
 from search_api.problems import answers
+from search_api.selection import chosen_ids
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
@@ -58,17 +62,37 @@ def image(
 @router.delete(
     "/{image_id}",
     dependencies=[requires("images.write")],
-    status_code=202,
+    status_code=204,
     response_class=Response,
     responses=answers(404, 412, 503),
 )
-def remove(image_id: int, services: ServicesDep, if_match: IfMatch = None) -> Response:
-    """Take an image out of the library.
+def remove(
+    image_id: int,
+    services: ServicesDep,
+    originals: Annotated[bool, Query(description="also the original kept of an upload")] = True,
+    if_match: IfMatch = None,
+) -> Response:
+    """Take an image out of the library, with all that was said of it, its thumbnail and the original of an upload.
 
-    A worker removes it from every store; an uploaded original goes with it, a file indexed from a folder
-    stays where it is.
+    A file indexed from a folder stays where it is. The image is found no more as soon as this is answered.
     """
-    with services.sessions() as session:
+    with services.sessions.begin() as session:
         find_for_change(session, image_id, if_match)
-    services.queue.delete([image_id])
-    return Response(status_code=202)
+        services.remover.remove_within(session, [image_id], originals=originals)
+    services.queue.wake(WRITES)
+    return Response(status_code=204)
+
+
+@router.post("/delete", dependencies=[requires("images.write")], responses=answers(404, 422, 503))
+def remove_many(body: schemas.RemovalIn, services: ServicesDep) -> schemas.RemovalOut:
+    """Take many images out of the library, as `DELETE /v1/images/{image_id}` does one; this cannot be undone.
+
+    If a store goes away meanwhile, some are removed and the rest are as they were: ask again.
+    """
+    image_ids = chosen_ids(services, body)
+    removed = set(services.remover.remove(image_ids, originals=body.originals))
+    services.queue.wake(WRITES)
+    items = [
+        schemas.RemovedItem(image_id=i, status="removed" if i in removed else "missing") for i in image_ids
+    ]
+    return schemas.RemovalOut(removed=len(removed), missing=len(items) - len(removed), items=items)

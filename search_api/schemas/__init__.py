@@ -20,6 +20,7 @@ from search_api.schemas.images import (
 )
 from search_api.schemas.jobs import FailureOut, JobDetail, JobOut, JobsOut
 from search_api.schemas.query import ChipOut, KeyOut, KeysOut, ParseIn, ParseOut
+from search_api.schemas.removals import RemovalIn, RemovalOut, RemovedItem
 from search_api.schemas.search import (
     MAX_TEXT,
     ChannelOut,
@@ -86,6 +87,9 @@ __all__ = [
     "PartialHit",
     "ReadyOut",
     "Refusal",
+    "RemovalIn",
+    "RemovalOut",
+    "RemovedItem",
     "SavedChange",
     "SavedIn",
     "SavedList",
