@@ -201,6 +201,37 @@ def failed(session: Session, image_ids: Sequence[int] | None = None) -> list[int
     return list(session.scalars(query if image_ids is None else query.where(Image.id.in_(image_ids))))
 
 
+def to_retry(
+    session: Session, code: str | None, refused: bool, after_id: int = 0, limit: int = 1000
+) -> list[int]:
+    """Ids of dead images, in order, from `after_id` on.
+
+    Args:
+        session: to read with.
+        code: those of this reason only, and refused images of this reason as well.
+        refused: refused images as well.
+        after_id: where to go on from.
+        limit: at most so many.
+    """
+    states = [DEAD, FAILED] if refused or code else [DEAD]
+    query = select(Image.id).where(Image.state.in_(states), Image.id > after_id)
+    if code is not None:
+        query = query.where(Image.error_code == code)
+    return list(session.scalars(query.order_by(Image.id).limit(limit)))
+
+
+def given_up(session: Session) -> dict[str, int]:
+    """How many dead images there are for each reason, the commonest first."""
+    count = func.count()
+    rows = session.execute(
+        select(Image.error_code, count)
+        .where(Image.state == DEAD)
+        .group_by(Image.error_code)
+        .order_by(count.desc(), Image.error_code)
+    )
+    return dict(rows.all())
+
+
 def unreadable(session: Session, image_ids: Sequence[int]) -> list[int]:
     """Those refused only because their bytes could not be read at the time."""
     return list(

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 
 from indexer.cli import (
+    backlog,
     captioning,
     catalogue,
     demo,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for module in (
     indexing,
+    backlog,
     searching,
     exporting,
     saved,

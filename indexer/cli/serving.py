@@ -11,6 +11,7 @@ from rich.table import Table
 
 from indexer import local_stack, logs
 from indexer.catalog import api_keys
+from indexer.cli.backlog import show_backlog
 from indexer.cli.workspace import Workspace, open_workspace, remarks, worker_process
 from indexer.errors import ConfigurationError, SightlineError
 from indexer.settings import get_settings
@@ -66,7 +67,7 @@ def serve(
 
 
 def status() -> None:
-    """Show the private servers of this home and whether they answer."""
+    """Show the private servers of this home, whether they answer, and what waits for the workers."""
     settings = get_settings()
     table = Table("service", "pid", "up", "answers", "address")
     for service in local_stack.status(settings.home):
@@ -74,7 +75,9 @@ def status() -> None:
         table.add_row(service.name, str(service.pid or ""), up, _yes(service.healthy), service.address)
     worker = worker_process(settings).running()
     table.add_row("worker", str(worker.pid if worker else ""), "", _yes(worker is not None), "")
-    Console().print(table)
+    out = Console(highlight=False)
+    out.print(table)
+    show_backlog(out, settings)
 
 
 def stop() -> None:

@@ -175,6 +175,14 @@ def status(home: Path) -> list[ServiceStatus]:
     return [_status(name, home) for name in _SERVICES]
 
 
+def running_postgres(settings: StackSettings) -> str | None:
+    """Where the configured Postgres is, or the private one if it answers; starts nothing."""
+    if settings.postgres_url:
+        return _sqlalchemy_url(settings.postgres_url)
+    [private] = [service for service in status(settings.home) if service.name == "postgres"]
+    return private.address if private.healthy else None
+
+
 def _status(name: str, home: Path) -> ServiceStatus:
     make, address = _SERVICES[name]
     process = make(home)
