@@ -17,20 +17,44 @@ const unreachable = () => new Refused({
   detail: "Is `sightline serve` still running in its terminal? Start it again, then try once more.",
 });
 
-async function call(path, options = {}) {
-  let response;
+/** The session's token, which writes carry: other sites cannot read it. There is none where no key is needed. */
+const token = () => document.cookie.match(/(?:^|; )sightline_csrf=([^;]*)/)?.[1];
+const TOKEN = "X-CSRF-Token";
+
+/** Nobody is signed in (any more): to the door, and back here afterwards. */
+function signInFirst() {
+  location.replace(address("/login", { next: location.pathname + location.search }));
+  return new Promise(() => {}); // the page is being left
+}
+
+async function ask(path, options = {}) {
+  const headers = { ...options.headers, ...(token() ? { [TOKEN]: token() } : {}) };
   try {
-    response = await fetch(path, options);
+    return await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw unreachable();
   }
+}
+
+async function call(path, options) {
+  const response = await ask(path, options);
+  if (response.status === 401) return signInFirst();
+  return told(response);
+}
+
+async function told(response) {
   if (response.ok) return response.headers.get("content-type") ? response.json() : null;
   throw new Refused(await response.json().catch(() => ({ status: response.status })));
 }
 
 const json = (method, body) => ({ method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 const address = (path, query) => `${path}?${new URLSearchParams(query)}`;
+
+// The door itself answers 401.
+export const session = () => ask("/v1/session").then(told);
+export const signIn = (key) => ask("/v1/session", json("POST", { key })).then(told);
+export const signOut = () => ask("/v1/session", { method: "DELETE" }).then(told);
 
 export const search = (body, signal) => call("/v1/search", { ...json("POST", body), signal });
 export const complete = (prefix, limit, signal) => call(address("/v1/tags/complete", { prefix, limit }), { signal }).then((found) => found.tags);
@@ -57,7 +81,8 @@ export function upload(files, onBytes) {
     request.open("POST", "/v1/images");
     request.responseType = "json";
     request.upload.onprogress = (event) => onBytes(event.loaded);
-    request.onload = () => (request.status === 202 ? resolve(request.response) : reject(new Refused(request.response ?? { status: request.status })));
+    if (token()) request.setRequestHeader(TOKEN, token());
+    request.onload = () => (request.status === 401 ? signInFirst() : request.status === 202 ? resolve(request.response) : reject(new Refused(request.response ?? { status: request.status })));
     request.onerror = () => reject(unreachable());
     request.send(form);
   });

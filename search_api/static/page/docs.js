@@ -73,9 +73,11 @@ function answer(operation) {
 function endpoint(method, path, operation) {
   const [gist, ...rest] = (operation.description ?? operation.summary).split("\n\n");
   const parameters = (operation.parameters ?? []).map((parameter) => row(parameter.name, parameter.schema, parameter.description ?? parameter.schema.description));
+  const [scope] = Object.values(operation.security?.[0] ?? {}).flat();
+  const needs = scope ? [h("p", { className: "gist" }, "Needs the scope ", h("code", {}, scope), ", once there is a key.")] : [];
   return h("details", {},
     h("summary", {}, h("span", { className: "method" }, method.toUpperCase()), h("code", { className: "path" }, path), h("span", { className: "gist" }, ...prose(gist))),
-    h("div", { className: "body" }, ...rest.map((text) => h("p", {}, ...prose(text))), ...table("Parameters", parameters), ...request(operation), ...answer(operation)));
+    h("div", { className: "body" }, ...rest.map((text) => h("p", {}, ...prose(text))), ...needs, ...table("Parameters", parameters), ...request(operation), ...answer(operation)));
 }
 
 async function draw() {

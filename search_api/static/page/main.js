@@ -21,6 +21,7 @@ import { $ } from "./dom.js";
 import { remembered } from "./history.js";
 import { drawIcons } from "./icons.js";
 import { initKeys } from "./keys.js";
+import { initSession } from "./session.js";
 import * as state from "./state.js";
 import { initTheme } from "./theme.js";
 
@@ -34,6 +35,6 @@ document.querySelector(".brand").addEventListener("click", (event) => {
 });
 for (const init of [
   initTheme, initSlip, initBox, initChips, initSelection, initGrid, initGridKeys, initPlace, initNotices, initSummary,
-  initRail, initSaved, initBulk, initResults, initDetail, initDrop, initUploads, initQueue, initKeys,
+  initRail, initSaved, initBulk, initResults, initDetail, initDrop, initUploads, initQueue, initKeys, initSession,
 ]) init();
 ask({ wanted: remembered() });

@@ -59,8 +59,8 @@ const art = (moving) => h("div", { className: moving ? "art moving" : "art", "ar
 function emptyLibrary(failed) {
   say("empty", art(false),
     h("h2", {}, "No pictures yet"),
-    h("p", {}, "Drop pictures or a folder anywhere on this page. Each is tagged, described and made searchable on this machine."),
-    h("div", { className: "actions" }, button("Add pictures", () => $("pick-uploads").click())),
+    h("p", { "data-needs": "images.write" }, "Drop pictures or a folder anywhere on this page. Each is tagged, described and made searchable on this machine."),
+    h("div", { className: "actions", "data-needs": "images.write" }, button("Add pictures", () => $("pick-uploads").click())),
     h("p", { className: "hint" }, "Or index a folder where it is: ", h("code", {}, "sightline index ~/Pictures")),
     failed ? h("p", { className: "hint" }, `${count(failed, "file")} could not be used; `, h("code", {}, "sightline index --retry"), " tries again.") : null);
 }
