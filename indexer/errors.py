@@ -11,6 +11,7 @@ SightlineError
 │   ├── DecodeCrash           the decoder died or ran out of memory
 │   ├── AddressRefused        an address that is not fetched from
 │   └── NotFetched            an address from which no picture came
+├── ManifestError             a table of pictures of which no row can be used
 ├── QueryError                a search request that cannot be understood
 │   ├── QuerySyntaxError      a slip in the query's text or JSON, with its place
 │   └── UnknownTag            a tag no vocabulary holds
@@ -106,6 +107,10 @@ class NotFetched(ImageError):
     def __init__(self, message: str, *, again: bool = False, after_s: float | None = None) -> None:
         self.again, self.after_s = again, after_s
         super().__init__(message)
+
+
+class ManifestError(SightlineError):
+    """A table of pictures of which no row can be used."""
 
 
 class QueryError(SightlineError):

@@ -14,6 +14,7 @@ MEDIA_TYPE = "application/problem+json"
 # The nearest class in an error's ancestry decides.
 STATUSES: dict[type[BaseException], tuple[int, str]] = {
     errors.UnknownTag: (422, "No such tag"),
+    errors.ManifestError: (422, "The manifest cannot be used"),
     errors.QueryError: (422, "The request cannot be understood"),
     errors.ImageTooLarge: (413, "The picture is too large"),
     errors.UnsupportedFormat: (415, "Not an image format read here"),
