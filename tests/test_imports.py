@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # Top to bottom is the data's path: a module imports only from its own group and those above it.
 ORDER = [
-    {"errors", "logs", "metrics", "probe", "stage_clock"},
+    {"errors", "logs", "metrics", "probe", "spreadsheets", "stage_clock"},
     {"settings"},
     {"local_stack"},
     {"colour", "images", "metadata", "metadata_blocks", "decoding", "decode_child"},

@@ -1,6 +1,6 @@
 """A whole answer as a table: CSV, JSON Lines or Parquet, written as it is found.
 
-CSV opens in spreadsheets, which run a cell that begins like a formula: such text gets a quote before it.
+CSV opens in spreadsheets, which run a cell that begins like a formula: `spreadsheets.py` says how such text is guarded.
 """
 
 import csv
@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlparse
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from indexer import spreadsheets
 from indexer.catalog.hits import ImageView, TagView
 from indexer.errors import QueryError
 from indexer.search.result import Hit
@@ -28,7 +29,6 @@ MEDIA_TYPES: Mapping[Format, str] = {
 }
 ALT_CHARACTERS = 125  # what screen readers are said to read at once
 _ROWS = 2_000  # rows written at once
-_FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 Value = str | int | float | datetime | list[str] | list[float] | None
 
@@ -139,10 +139,7 @@ def _cell(value: Value) -> str | int | float | None:
         value = "; ".join(item if isinstance(item, str) else f"{item:.4g}" for item in value)
     if isinstance(value, datetime):
         return value.isoformat()
-    # Spreadsheets pass over spaces before a formula.
-    if isinstance(value, str) and value.lstrip(" \n").startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return spreadsheets.guarded(value) if isinstance(value, str) else value
 
 
 def _json_lines(_: Sequence[str], batches: Iterable[list[dict[str, Value]]]) -> Iterator[bytes]:
