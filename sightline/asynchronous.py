@@ -20,13 +20,16 @@ T = TypeVar("T")
 class AsyncClient:
     """A library behind a Sightline server, for use in one event loop.
 
-    `url` is the server's address, `timeout_s` how long one answer may take. An async context manager: leaving it closes
-    the connections. Every method raises `Problem` where the server refuses and `Unreachable` where none answers.
+    `url` is the server's address, `api_key` one of its keys (none given: that of the variable SIGHTLINE_API_KEY),
+    `timeout_s` how long one answer may take. An async context manager: leaving it closes the connections. Every method
+    raises `Problem` where the server refuses and `Unreachable` where none answers.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str = DEFAULT_URL, *, api_key: str | None = None, timeout_s: float = 60.0
+    ) -> None:
         self._url = url
-        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s)
+        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, headers=calls.credentials(api_key))
 
     async def __aenter__(self) -> "AsyncClient":
         return self

@@ -4,6 +4,7 @@ Both clients send these; only the sending differs.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ T = TypeVar("T")
 Picture = Path | str | bytes
 Like = int | str
 Format = Literal["csv", "jsonl", "parquet"]
+KEY_VARIABLE = "SIGHTLINE_API_KEY"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class Call(Generic[T]):
         """As httpx takes them."""
         given = {"params": self.params, "json": self.body, "content": self.content, "headers": self.headers}
         return {key: value for key, value in given.items() if value}
+
+
+def credentials(api_key: str | None) -> dict[str, str]:
+    """The headers that let one in; none where there is no key, given or in SIGHTLINE_API_KEY."""
+    key = api_key or os.environ.get(KEY_VARIABLE)
+    return {"authorization": f"Bearer {key}"} if key else {}
 
 
 def check(answer: httpx.Response) -> None:

@@ -21,13 +21,16 @@ POLL_S = 0.5
 class Client:
     """A library behind a Sightline server, for use in one thread or several.
 
-    `url` is the server's address, `timeout_s` how long one answer may take. A context manager: leaving it closes the
-    connections. Every method raises `Problem` where the server refuses and `Unreachable` where none answers.
+    `url` is the server's address, `api_key` one of its keys (none given: that of the variable SIGHTLINE_API_KEY),
+    `timeout_s` how long one answer may take. A context manager: leaving it closes the connections. Every method raises
+    `Problem` where the server refuses and `Unreachable` where none answers.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, *, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str = DEFAULT_URL, *, api_key: str | None = None, timeout_s: float = 60.0
+    ) -> None:
         self._url = url
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=calls.credentials(api_key))
 
     def __enter__(self) -> "Client":
         return self
