@@ -5,11 +5,13 @@ dialing.py     connections to the very addresses that were looked at
 web.py         one picture by http or https, within limits on bytes, seconds and redirects
 stores.py      one picture, or the names of many, from an object store the operator allowed
 opening.py     which of the two an address asks for
+fetcher.py     what waits to be fetched, one after the other
 """
 
 from indexer.fetching.addresses import Boundary
+from indexer.fetching.fetcher import Fetcher
 from indexer.fetching.opening import Opener
 from indexer.fetching.stores import Stores
 from indexer.fetching.web import FetchLimits, WebFetch
 
-__all__ = ["Boundary", "FetchLimits", "Opener", "Stores", "WebFetch"]
+__all__ = ["Boundary", "FetchLimits", "Fetcher", "Opener", "Stores", "WebFetch"]

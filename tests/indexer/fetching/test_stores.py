@@ -92,7 +92,9 @@ def test_prefixes_are_read_from_a_setting() -> None:
             prefixes(text)
 
 
-@pytest.mark.parametrize("url", ["/etc/passwd", "file:///etc/passwd", "ftp://a/b", "https://a/b c", "", "C:\\x"])
+@pytest.mark.parametrize(
+    "url", ["/etc/passwd", "file:///etc/passwd", "ftp://a/b", "https://a/b c", "", "C:\\x"]
+)
 def test_the_opener_takes_no_other_address(url: str, tmp_path: Path) -> None:
     """Paths and other schemes are refused by checking alone and by fetching."""
     opener = Opener(WebFetch(), Stores(("s3://bucket",)))

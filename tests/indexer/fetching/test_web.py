@@ -84,7 +84,9 @@ def test_a_redirect_leads_nowhere_inside(server: HostileServer, fetching: Fetchi
     assert server.asked.count("/picture") == before
 
 
-@pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://shop.example/a.jpg", "gopher://x", "//a:b@c/"])
+@pytest.mark.parametrize(
+    "where", ["file:///etc/passwd", "ftp://shop.example/a.jpg", "gopher://x", "//a:b@c/"]
+)
 def test_a_redirect_keeps_to_the_web(server: HostileServer, fetching: Fetching, where: str) -> None:
     """No other scheme, no passwords."""
     with pytest.raises(AddressRefused):
@@ -111,7 +113,7 @@ def test_a_name_that_changes_its_answer(server: HostileServer) -> None:
 def test_one_bad_address_among_good_ones(server: HostileServer, fetching: Fetching) -> None:
     """A name that stands for an address inside too is refused whole, whichever comes first."""
     fetch = fetching({"both.example": [OUTSIDE, INSIDE]})
-    with pytest.raises(AddressRefused, match="both.example"):
+    with pytest.raises(AddressRefused, match=r"both\.example"):
         fetch(server.url("/picture", "both.example"))
 
 
@@ -164,7 +166,7 @@ def test_what_servers_do_instead(
 def test_dripping_servers_run_out_of_time(server: HostileServer, fetching: Fetching, path: str) -> None:
     """A byte now and then keeps no connection alive past the limit, in the head or in the body."""
     started = time.monotonic()
-    with pytest.raises(NotFetched, match="within 0.5 s") as late:
+    with pytest.raises(NotFetched, match=r"within 0\.5 s") as late:
         fetching(timeout_s=0.5)(server.url(path))
     assert late.value.again
     assert time.monotonic() - started < 3
@@ -236,7 +238,9 @@ def test_waiting_as_asked() -> None:
 def test_certificates_are_of_the_name_asked_for(tmp_path: Path, fetching: Fetching) -> None:
     """A certificate nobody vouches for is refused; one vouched for is good for its own name only."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=shop.example"
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=shop.example"
+    )
     subprocess.run(
         [*command.split(), "-addext", "subjectAltName=DNS:shop.example", "-keyout", key, "-out", certificate],
         check=True,

@@ -1,0 +1,110 @@
+"""What whoever brings or edits a picture says of it: SKU, title, caption, tags, collection.
+
+All of it is a person's word: no machine overwrites it, and nothing that was not said is touched.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from indexer.catalog import collections, edits, images, work
+from indexer.catalog.annotations import annotator_id
+from indexer.catalog.corrections import PERSON
+from indexer.tables import Caption, CaptionEmbedding, CollectionImage, Image, Source
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of one picture; None and () say nothing."""
+
+    sku: str | None = None
+    title: str | None = None
+    caption: str | None = None
+    tags: tuple[str, ...] = ()
+    collection: str | None = None
+
+
+def say(
+    session: Session,
+    said: Mapping[int, Said],
+    job_id: int | None = None,
+    priority: int = work.BULK,
+) -> set[int]:
+    """Record what is said of images, by id; those of which anything is new. SKUs are the sources' own affair.
+
+    A caption is searched by its words at once, and by meaning as soon as a worker has embedded it, for which it is
+    queued here. Ids that name no image are passed over.
+
+    Raises:
+        QueryError: a tag or a collection has no name, or too long a one.
+    """
+    alive = images.lock(session, list(said))
+    known = {image_id: said[image_id] for image_id in alive}
+    captioned = _say_captions(session, known)
+    work.add(session, sorted(captioned), job_id, priority)
+    return captioned | _say_titles(session, known) | _say_tags(session, known) | _collect(session, known)
+
+
+def _say_titles(session: Session, said: Mapping[int, Said]) -> set[int]:
+    """Kept with the sources, from where every later look at the file takes it, and shown at once."""
+    titles = {image_id: one.title for image_id, one in said.items() if one.title}
+    shown = dict(session.execute(select(Image.id, Image.title).where(Image.id.in_(titles))).all())
+    for image_id, title in titles.items():
+        session.execute(update(Source).where(Source.image_id == image_id).values(title=title))
+        if shown[image_id] != title:
+            session.execute(update(Image).where(Image.id == image_id).values(title=title))
+    return {image_id for image_id, title in titles.items() if shown[image_id] != title}
+
+
+def _say_captions(session: Session, said: Mapping[int, Said]) -> set[int]:
+    """The images whose caption by a person is new; what was embedded of the old one is forgotten."""
+    me = annotator_id(session, "person", PERSON)
+    rows = [
+        {"image_id": i, "annotator_id": me, "text": one.caption} for i, one in said.items() if one.caption
+    ]
+    if not rows:
+        return set()
+    statement = insert(Caption).values(rows)
+    written = session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["image_id", "annotator_id"],
+            set_={"text": statement.excluded.text, "created_at": func.now()},
+            where=Caption.text != statement.excluded.text,
+        ).returning(Caption.image_id, Caption.id)
+    ).all()
+    changed = [caption_id for _, caption_id in written]
+    session.execute(delete(CaptionEmbedding).where(CaptionEmbedding.caption_id.in_(changed)))
+    return {image_id for image_id, _ in written}
+
+
+def _say_tags(session: Session, said: Mapping[int, Said]) -> set[int]:
+    """One edit, which can be taken back, for all images of which the same is said."""
+    alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for image_id, one in said.items():
+        if one.tags:
+            alike[one.tags].append(image_id)
+    changed: set[int] = set()
+    for tags, image_ids in alike.items():
+        changed |= edits.make(session, image_ids, edits.Wish(add=tags)).changed.keys()
+    return changed
+
+
+def _collect(session: Session, said: Mapping[int, Said]) -> set[int]:
+    together: dict[str, set[int]] = defaultdict(set)
+    for image_id, one in said.items():
+        if one.collection:
+            together[one.collection].add(image_id)
+    changed: set[int] = set()
+    for name, image_ids in together.items():
+        collection_id = collections.ensure(session, name)
+        there = select(CollectionImage.image_id).where(
+            CollectionImage.collection_id == collection_id, CollectionImage.image_id.in_(image_ids)
+        )
+        new = image_ids - set(session.scalars(there))
+        collections.add(session, collection_id, sorted(new))
+        changed |= new
+    return changed
