@@ -52,6 +52,10 @@ class Worker(BaseModel):
     unload_after_s: Annotated[
         float, Field(ge=0, description="seconds after which unused models are let go of; 0: never")
     ] = 0.0
+    backfill_share: Annotated[
+        float,
+        Field(gt=0, le=1, description="how much of its time a worker may spend on a change of model, 0 to 1"),
+    ] = 0.8
     metrics_host: Annotated[str, Field(description="address a worker's metrics and health answer on")] = (
         "127.0.0.1"
     )

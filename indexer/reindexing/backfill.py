@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from indexer import predictors
 from indexer.batching import BatchSize, ModelsTurn
-from indexer.catalog import models, reindexes
+from indexer.catalog import annotations, models, reindexes
 from indexer.catalog.reindexes import Change
 from indexer.embeddings.stores import EmbeddingStores
 from indexer.errors import ModelMissing
@@ -57,7 +58,7 @@ class Backfill:
     embedder: InEffect
     stores: EmbeddingStores
     size: BatchSize = field(default_factory=lambda: BatchSize(16))
-    turn: ModelsTurn = field(default_factory=ModelsTurn)
+    turn: Callable[[], ModelsTurn] = field(default_factory=lambda: cache(ModelsTurn))
     share: float = 1.0
     rest: Callable[[float], Any] = time.sleep
     settles_s: float = SETTLES_S
@@ -97,7 +98,7 @@ class Backfill:
             pictures = reindexes.pictured(session, needed.pictures)
         seen = self.pixels.read(pictures, model.input)
         try:
-            with self.turn.take(image_ids):
+            with self.turn().take(image_ids):
                 began = time.monotonic()
                 keep = model.look(needed, seen.pixels)
                 self.size.took(len(image_ids), time.monotonic() - began)
@@ -139,7 +140,10 @@ class Backfill:
         if change.kind == "embedder":
             return EmbedderFilling(in_effect.load_embedder(row, self.choice), row.annotator_id)
         if change.kind == "tagger":
-            return TaggerFilling(in_effect.load_tagger(row, self.choice), row.annotator_id)
+            tagger = in_effect.load_tagger(row, self.choice)
+            with self.sessions.begin() as session:
+                annotations.save_vocabulary(session, row.annotator_id, tagger.vocabulary)
+            return TaggerFilling(tagger, row.annotator_id)
         return CaptionerFilling(in_effect.load_captioner(row, self.choice), row.annotator_id, self.embedder)
 
     # --- nothing is missing as far as can be seen from where it was
@@ -175,8 +179,14 @@ class Backfill:
         return True
 
     def _embedders(self, model: Filling) -> "tuple[Embedder, Embedder] | None":
-        """The embedder in effect and the new one, where it is them that change."""
-        return (self.embedder()[1], model.model) if isinstance(model, EmbedderFilling) else None
+        """The embedder in effect and the new one, where it is them that change and both are here."""
+        if not isinstance(model, EmbedderFilling):
+            return None
+        try:
+            return self.embedder()[1], model.model
+        except ModelMissing as error:
+            logger.warning("searches are not compared: %s", error)
+            return None
 
     def _starts_over(self, session: Session, change: Change) -> bool:
         """Whether something was missed on the way, such as what was not indexed yet; then go on from there."""

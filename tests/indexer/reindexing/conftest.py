@@ -119,8 +119,7 @@ def library(
     loaded = models_in_effect.get()
     stores = EmbeddingStores(stack.milvus_url, write_lock=connection.milvus_write_lock(engine))
     storage = Storage(str(tmp_path / "store"))
-    store = stores.open(loaded.models.embedder.identity, loaded.models.embedder.dimension)
-    road = Pipeline(sessions, storage, store, pool, loaded.models, loaded.annotators)
+    road = Pipeline(sessions, storage, pool, loaded.models, loaded.annotators)
     backfill = Backfill(
         engine,
         sessions,
