@@ -5,6 +5,7 @@ models are loaded once and shared, Milvus clients and torch dislike forks, and d
 child processes of its own.
 """
 
+import logging
 from typing import Any
 
 from celery import Celery
@@ -16,6 +17,8 @@ from indexer.settings import get_settings
 from indexer.task_queue import OPTIONS
 from workers import runtime
 from workers.telemetry import Telemetry
+
+logger = logging.getLogger(__name__)
 
 
 def _options() -> dict[str, Any]:
@@ -31,15 +34,25 @@ def configure_logging(**_: object) -> None:
     """One line an event, to standard error."""
     settings = get_settings()
     logs.configure(settings.logs.format, settings.logs.level or "INFO")
+    for name in ("celery.worker.strategy", "celery.app.trace"):  # a line for every message would be of no use
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @worker_init.connect
 def start(sender: Any, **_: object) -> None:
-    """Load the models, then work on the queues this worker was started for."""
-    runtime.get().start(list(sender.app.amqp.queues.consume_from))
+    """Load the models, then work on the queues this worker was started for.
+
+    Celery would log an error and go on without any of it, so the process is ended here.
+    """
     worker = get_settings().worker
-    if worker.metrics_port:
-        Telemetry(worker.metrics_host, worker.metrics_port).ready.set()
+    try:
+        telemetry = Telemetry(worker.metrics_host, worker.metrics_port) if worker.metrics_port else None
+        runtime.get().start(list(sender.app.amqp.queues.consume_from))
+    except Exception as error:
+        logger.exception("this worker cannot work")
+        raise SystemExit(1) from error
+    if telemetry is not None:
+        telemetry.ready.set()
 
 
 @worker_shutting_down.connect

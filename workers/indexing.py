@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from indexer.batching import BatchSize
 from indexer.catalog import work
-from indexer.errors import ClaimLost, ModelsChanged
+from indexer.errors import ClaimLost, ModelsBroken, ModelsChanged
 from indexer.pipeline import Pipeline
 from workers.presence import Presence
+from workers.watch import end_gracefully
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ class IndexStep:
         with self._presence.holding(claim.image_ids):
             try:
                 self._pipeline().index(claim.image_ids, worker_id, self._urgent)
+            except ModelsBroken:
+                self._release(claim, worker_id)
+                end_gracefully()  # whoever keeps this worker running starts one whose models may be well
+                raise
             except (ModelsChanged, ClaimLost) as error:
                 logger.info("%d images are looked at again: %s", len(claim.image_ids), error)
                 self._release(claim, worker_id)

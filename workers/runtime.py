@@ -3,17 +3,19 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
 
 from indexer import predictors
 from indexer.batching import BatchSize, ModelsTurn
 from indexer.catalog import connection
 from indexer.decoding import DecodePool
 from indexer.embeddings.stores import EmbeddingStores
+from indexer.errors import ModelMissing
 from indexer.images import Limits
 from indexer.local_stack import endpoints
 from indexer.pipeline import Pipeline
@@ -21,11 +23,13 @@ from indexer.publishing import Publisher
 from indexer.reindexing.in_effect import choice_of
 from indexer.settings import Settings, get_settings
 from indexer.storage import Storage
-from indexer.task_queue import INDEX, WRITES
-from workers.drain import Drain
+from indexer.task_queue import BACKFILL, INDEX, WRITES, TaskQueue
+from workers.backfilling import SLOTS, backfill
+from workers.drain import Drain, Step
 from workers.indexing import IndexStep
 from workers.models import ModelsInEffect
 from workers.presence import Presence
+from workers.watch import Watch
 
 logger = logging.getLogger(__name__)
 MAX_DECODERS = 8
@@ -38,26 +42,49 @@ INDEX_SLOTS = MODEL_THREADS + 1  # one batch is decoded or saved while the other
 class Runtime:
     """One worker process's belongings."""
 
+    settings: Settings
     engine: Engine
+    queue: TaskQueue
+    storage: Storage
+    pool: DecodePool
     models: ModelsInEffect
-    road: Pipeline
     stores: EmbeddingStores
     publisher: Publisher
     presence: Presence
-    stopping: threading.Event
+    size: BatchSize
+    turn: ModelsTurn = field(default_factory=ModelsTurn)
+    stopping: threading.Event = field(default_factory=threading.Event)
     drains: dict[str, list[Drain]] = field(default_factory=dict)
     started: list[Drain] = field(default_factory=list)
+    watch: Watch | None = None
+
+    @property
+    def sessions(self) -> sessionmaker[Session]:
+        """Makes sessions on the catalogue."""
+        return connection.sessions(self.engine)
 
     @property
     def pipeline(self) -> Pipeline:
         """The road with the models in effect, loaded if they are not."""
         loaded = self.models.get()
-        saved = partial(self.wake, WRITES)
-        return replace(self.road, models=loaded.models, annotators=loaded.annotators, saved=saved)
+        return Pipeline(
+            sessions=self.sessions,
+            storage=self.storage,
+            pool=self.pool,
+            models=loaded.models,
+            annotators=loaded.annotators,
+            saved=partial(self.tell, WRITES),
+            size=self.size,
+            turn=self.turn,
+        )
 
     def start(self, queues: Sequence[str]) -> None:
-        """Work on these queues in the background."""
+        """Work on these queues in the background; models that are needed for it are loaded and warm by then."""
         self.presence.start()
+        if {INDEX, BACKFILL} & set(queues):
+            self._warm_up()
+        self.watch = self._make_watch()
+        self.watch.start()
         self.started = [drain for queue in queues for drain in self.drains.get(queue, [])]
         for drain in self.started:
             drain.start()
@@ -67,15 +94,51 @@ class Runtime:
         for drain in self.drains.get(queue, []):
             drain.wake()
 
+    def tell(self, queue: str) -> None:
+        """Tell whoever works on this queue, here or elsewhere, that there is something to do."""
+        if any(drain in self.started for drain in self.drains.get(queue, [])):
+            self.wake(queue)
+        else:
+            self.queue.wake(queue)
+
     def close(self) -> None:
         """Finish what is at hand, end child processes and connections."""
         self.stopping.set()
         for drain in self.started:
             drain.join()
+        if self.watch is not None:
+            self.watch.stop()
         self.presence.leave()
-        self.road.pool.close()
+        self.pool.close()
         self.stores.close()
         self.engine.dispose()
+
+    def _warm_up(self) -> None:
+        """Load the models before any work is taken, and share the cores among batches.
+
+        Where one is not on this machine, images wait; changing to another model is what there is to do.
+        """
+        try:
+            models = self.models.get().models
+        except ModelMissing as error:
+            logger.warning("nothing can be indexed here: %s", error)
+            return
+        device = predictors.resolve_device(self.settings.device)
+        networks = (models.tagger, models.captioner, models.embedder)
+        self.turn = ModelsTurn(predictors.share_cores(networks, device, MODEL_THREADS))
+        models.warm_up()
+
+    def _make_watch(self) -> Watch:
+        worker = self.settings.worker
+        at_models = [drain for queue in (INDEX, BACKFILL) for drain in self.drains.get(queue, [])]
+        return Watch(
+            self.turn,
+            lambda: any(drain.busy for drain in at_models),
+            self.models.unload,
+            batch_timeout_s=worker.batch_timeout_s,
+            max_memory_bytes=worker.max_memory_bytes,
+            unload_after_s=worker.unload_after_s,
+        )
 
 
 _runtime: Runtime | None = None
@@ -101,56 +164,41 @@ def close() -> None:
 
 
 def build(settings: Settings) -> Runtime:
-    """Load the models and connect to everything the settings name; nothing is worked on before `start`."""
+    """Connect to everything the settings name; nothing is loaded or worked on before `start`."""
     servers = endpoints(settings)
     engine = connection.connect(servers.postgres_url)
     if not connection.is_current(engine):
         connection.migrate(servers.postgres_url)
     sessions = connection.sessions(engine)
-    models = ModelsInEffect(sessions, choice_of(settings))
     stores = _open_stores(settings, servers.milvus_url, engine)
     runtime = Runtime(
+        settings,
         engine,
-        models,
-        _pipeline(settings, engine, models),
-        stores,
-        Publisher(sessions, stores),
-        Presence(sessions),
-        threading.Event(),
+        queue=TaskQueue(servers.redis_url),
+        storage=Storage(settings.storage),
+        pool=DecodePool(_decoders(settings), Limits(**settings.images.model_dump())),
+        models=ModelsInEffect(sessions, choice_of(settings)),
+        stores=stores,
+        publisher=Publisher(sessions, stores),
+        presence=Presence(sessions),
+        size=BatchSize(settings.worker.batch_size),
     )
-    runtime.drains = {
-        INDEX: list(_index_drains(runtime)),
-        WRITES: [Drain("writes", runtime.publisher.step, PUBLISHERS, runtime.stopping)],
-    }
+    runtime.drains = _drains(runtime)
     return runtime
 
 
-def _index_drains(runtime: Runtime) -> Iterator[Drain]:
-    for name, slots, urgent in (("index", INDEX_SLOTS, False), ("urgent", 1, True)):
-        step = IndexStep(
-            runtime.road.sessions, runtime.presence, lambda: runtime.pipeline, runtime.road.size, urgent
-        )
-        yield Drain(name, step, slots, runtime.stopping)
+def _drains(runtime: Runtime) -> dict[str, list[Drain]]:
+    """What empties each queue. A private server that is away is started again by whoever misses it."""
 
+    def drain(name: str, step: Step, slots: int) -> Drain:
+        return Drain(name, step, slots, runtime.stopping, heal=partial(endpoints, runtime.settings))
 
-def _pipeline(settings: Settings, engine: Engine, in_effect: ModelsInEffect) -> Pipeline:
-    loaded = in_effect.get()
-    models = loaded.models
-    at_once = predictors.share_cores(
-        (models.tagger, models.captioner, models.embedder),
-        predictors.resolve_device(settings.device),
-        MODEL_THREADS,
-    )
-    models.warm_up()
-    return Pipeline(
-        sessions=connection.sessions(engine),
-        storage=Storage(settings.storage),
-        pool=DecodePool(_decoders(settings), Limits(**settings.images.model_dump())),
-        models=models,
-        annotators=loaded.annotators,
-        size=BatchSize(settings.worker.batch_size),
-        turn=ModelsTurn(at_once),
-    )
+    index = partial(IndexStep, runtime.sessions, runtime.presence, lambda: runtime.pipeline, runtime.size)
+    return {
+        INDEX: [drain("index", index(), INDEX_SLOTS), drain("urgent", index(urgent=True), 1)],
+        WRITES: [drain("writes", runtime.publisher.step, PUBLISHERS)],
+        BACKFILL: [drain("backfill", backfill(runtime).step, SLOTS)],
+    }
 
 
 def _open_stores(settings: Settings, url: str, engine: Engine) -> EmbeddingStores:
