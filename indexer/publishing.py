@@ -8,7 +8,7 @@ one transaction: a publisher that dies leaves them to the next.
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sqlalchemy.orm import Session, sessionmaker
@@ -95,10 +95,8 @@ class Publisher:
     def _store(self, embedder: Embedder, stored: StoredEmbeddings) -> EmbeddingStore | None:
         """The embedder's store; none if there is nothing of it in Milvus, nor to be put there."""
         store = self._stores.existing(embedder)
-        if store is None and (lengths := Counter(len(packed) for packed in _packed(stored))):
-            [(length, _)] = lengths.most_common(1)
-            store = self._stores.open(embedder, length // 2)
-        return store
+        dimension = common_dimension(stored)
+        return self._stores.open(embedder, dimension) if store is None and dimension else store
 
 
 def rows_of(stored: StoredEmbeddings, dimension: int) -> Rows:
@@ -125,6 +123,8 @@ def _comparable(stored: dict[int, bytes], dimension: int, what: str) -> tuple[li
     return kept, rows[good]
 
 
-def _packed(stored: StoredEmbeddings) -> Iterable[bytes]:
-    yield from stored.images.values()
-    yield from (packed for _, packed in stored.captions.values())
+def common_dimension(stored: StoredEmbeddings) -> int | None:
+    """The length most of these embeddings have; `None` without any."""
+    captions = (packed for _, packed in stored.captions.values())
+    lengths = Counter(len(packed) // 2 for packed in (*stored.images.values(), *captions))
+    return lengths.most_common(1)[0][0] if lengths else None

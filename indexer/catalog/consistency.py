@@ -1,41 +1,58 @@
-"""What Milvus should hold, read in id order and bounded memory."""
+"""What Milvus should hold, a stretch of images at a time."""
 
-from collections.abc import Iterator
-
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from indexer.tables import INDEXED, Caption, CaptionEmbedding, Image, ImageEmbedding
+from indexer.catalog.annotations import StoredEmbeddings
+from indexer.tables import (
+    ANNOTATED,
+    INDEXED,
+    Caption,
+    CaptionEmbedding,
+    EmbeddingChange,
+    Image,
+    ImageEmbedding,
+)
 
-PAGE = 10_000
+
+def stretch_end(session: Session, low: int, images: int) -> int | None:
+    """The id after the stretch of so many images that begins at `low`; `None` if there are no more than that."""
+    last = select(Image.id).where(Image.id >= low).order_by(Image.id).offset(images).limit(1)
+    return session.scalar(last)
 
 
-def indexed_image_ids(session: Session, embedder_id: int) -> Iterator[int]:
-    """Ids of the images whose embedding by this embedder should be in Milvus, ascending."""
-    query = (
-        select(ImageEmbedding.image_id)
-        .join(Image, Image.id == ImageEmbedding.image_id)
-        .where(Image.state == INDEXED, ImageEmbedding.annotator_id == embedder_id)
-        .order_by(ImageEmbedding.image_id)
-        .execution_options(yield_per=PAGE)
+def stored_between(session: Session, embedder_id: int, low: int, high: int) -> StoredEmbeddings:
+    """Embeddings of the images with `low` <= id < `high` and of their captions, as `annotations.embeddings`."""
+    images = session.execute(
+        select(ImageEmbedding.image_id, ImageEmbedding.embedding).where(
+            ImageEmbedding.image_id >= low,
+            ImageEmbedding.image_id < high,
+            ImageEmbedding.annotator_id == embedder_id,
+        )
     )
-    yield from session.scalars(query)
-
-
-def indexed_caption_ids(session: Session, embedder_id: int) -> Iterator[tuple[int, int]]:
-    """(caption id, image id) of the captions whose embedding should be in Milvus, ascending by caption."""
-    query = (
-        select(Caption.id, Caption.image_id)
+    captions = session.execute(
+        select(Caption.id, Caption.image_id, CaptionEmbedding.embedding)
         .join(CaptionEmbedding, CaptionEmbedding.caption_id == Caption.id)
-        .join(Image, Image.id == Caption.image_id)
-        .where(Image.state == INDEXED, CaptionEmbedding.annotator_id == embedder_id)
-        .order_by(Caption.id)
-        .execution_options(yield_per=PAGE)
+        .where(Caption.image_id >= low, Caption.image_id < high, CaptionEmbedding.annotator_id == embedder_id)
     )
-    yield from session.execute(query)
+    return StoredEmbeddings(
+        {image_id: bytes(value) for image_id, value in images},
+        {caption_id: (image_id, bytes(value)) for caption_id, image_id, value in captions},
+    )
 
 
-def images_without_embedding(session: Session, embedder_id: int) -> list[int]:
-    """Indexed images this embedder has not embedded: after a change of model they must be annotated again."""
-    embedded = select(ImageEmbedding.image_id).where(ImageEmbedding.annotator_id == embedder_id)
-    return list(session.scalars(select(Image.id).where(Image.state == INDEXED, Image.id.not_in(embedded))))
+def not_embedded(session: Session, embedder_id: int, low: int, high: int) -> list[int]:
+    """Indexed images of the stretch that this embedder has not embedded: words do not find them."""
+    embedded = exists().where(ImageEmbedding.image_id == Image.id, ImageEmbedding.annotator_id == embedder_id)
+    query = select(Image.id).where(Image.id >= low, Image.id < high, Image.state == INDEXED, ~embedded)
+    return list(session.scalars(query))
+
+
+def not_marked(session: Session, embedder_id: int, low: int, high: int) -> list[int]:
+    """Images of the stretch that this embedder has embedded and that wait for nothing, but are not noted as indexed."""
+    embedded = exists().where(ImageEmbedding.image_id == Image.id, ImageEmbedding.annotator_id == embedder_id)
+    waiting = exists().where(EmbeddingChange.image_id == Image.id)
+    query = select(Image.id).where(
+        Image.id >= low, Image.id < high, Image.state == ANNOTATED, embedded, ~waiting
+    )
+    return list(session.scalars(query))

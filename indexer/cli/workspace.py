@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from indexer.catalog import annotations, connection
 from indexer.embeddings import EmbeddingStore
+from indexer.embeddings.stores import EmbeddingStores
 from indexer.errors import ServiceUnavailable
 from indexer.local_stack import Endpoints, ManagedProcess, endpoints, prepare_home
 from indexer.model_names import check_choice
@@ -65,14 +66,15 @@ class Workspace:
         worker.ensure()
         return True
 
-    def open_embeddings(self) -> tuple[EmbeddingStore, int]:
-        """The embeddings of the configured embedder, and the embedder's id in the catalogue."""
-        from indexer import predictors
-
-        settings = self.settings
-        how = predictors.options(settings.device, settings.models_home, settings.precision)
-        embedder = predictors.load_embedder(settings.embedder, **how)
-        return self.store_for(embedder), self.embedder_id(embedder)
+    @cached_property
+    def stores(self) -> EmbeddingStores:
+        """Milvus, by embedder."""
+        token = self.settings.milvus_token
+        return EmbeddingStores(
+            self.servers.milvus_url,
+            token=token.get_secret_value() if token else None,
+            write_lock=connection.milvus_write_lock(self.engine),
+        )
 
     def store_for(self, embedder: "Embedder") -> EmbeddingStore:
         """The Milvus collections of this embedder."""

@@ -29,11 +29,11 @@ __all__ = ["MAX_LIMIT", "Channel", "EmbeddingStore", "InvalidEmbedding", "ModelV
 MAX_LIMIT = 16_384  # Milvus's own bound on what one search returns
 WRITE_CHUNK = 1_000  # rows in one request; also the most that Lite holds unflushed, where searches are slow
 _MIN_EF = 256
-_PAGE = 2_000  # rows fetched at once
 _WHOLE = 4_000  # rows with their vectors fetched at once: 16 MB at 1,000 dimensions
 _FEW = 100  # rows that may wait to be flushed, as one search after another takes 4 ms longer for them,
 _REST_S = 5.0  # but not longer than this
 _OUTPUT: dict[Channel, list[str]] = {"images": ["id"], "captions": ["id", "image_id"]}
+_WHOLE_ROW = {channel: [*fields, "embedding"] for channel, fields in _OUTPUT.items()}
 
 
 class ModelVersion(Protocol):
@@ -265,21 +265,25 @@ class EmbeddingStore:
         order = np.lexsort((ids, -scores))
         return ids[order], scores[order]
 
-    def image_ids(self) -> Iterator[int]:
-        """Every image id stored, each once, in no particular order; a few thousand in memory at a time."""
-        return (row["id"] for row in self._rows("images"))
-
-    def caption_ids(self) -> Iterator[tuple[int, int]]:
-        """Every (caption id, image id) stored, as `image_ids`."""
-        return ((row["id"], row["image_id"]) for row in self._rows("captions"))
-
     def between(self, low: int, high: int) -> Rows:
         """All that is held of images with `low` <= id < `high`, captions included, in no particular order.
 
         To be kept narrow: whatever there is comes at once.
         """
-        images = list(self._within("images", low, high, ["id", "embedding"]))
-        captions = list(self._within("captions", low, high, ["id", "image_id", "embedding"]))
+        return self._rows(lambda channel: self._within(channel, low, high))
+
+    def of(self, image_ids: Sequence[int]) -> Rows:
+        """All that is held of these images, captions included, in no particular order."""
+        chunks = list(_chunks(image_ids, WRITE_CHUNK))
+
+        def read(channel: Channel) -> Iterator[dict[str, Any]]:
+            for chunk in chunks:
+                yield from self._query(channel, _among(_image_field(channel), chunk), _WHOLE_ROW[channel])
+
+        return self._rows(read)
+
+    def _rows(self, read: Callable[[Channel], Iterator[dict[str, Any]]]) -> Rows:
+        images, captions = list(read("images")), list(read("captions"))
         return Rows(
             [row["id"] for row in images],
             self._stacked(images),
@@ -288,34 +292,31 @@ class EmbeddingStore:
             self._stacked(captions),
         )
 
-    def _within(
-        self, channel: Channel, low: int, high: int, fields: Sequence[str]
-    ) -> Iterator[dict[str, Any]]:
+    def _within(self, channel: Channel, low: int, high: int) -> Iterator[dict[str, Any]]:
         """Rows by the image's id; where there are more than one answer may hold, in two halves."""
         field = _image_field(channel)
         wanted = f"{field} >= {low} and {field} < {high}"
-        rows = self._query(channel, wanted, fields, _WHOLE)
+        rows = self._query(channel, wanted, _WHOLE_ROW[channel], _WHOLE)
         if len(rows) < _WHOLE or high - low == 1:
             yield from rows
             return
         middle = low + (high - low) // 2
-        yield from self._within(channel, low, middle, fields)
-        yield from self._within(channel, middle, high, fields)
+        yield from self._within(channel, low, middle)
+        yield from self._within(channel, middle, high)
 
     def _captions_of(self, image_ids: Sequence[int]) -> Iterator[int]:
         """Ids of the captions held of these images, which have a few each."""
         for chunk in _chunks(image_ids, WRITE_CHUNK):
-            rows = self._query("captions", _among("image_id", chunk), ["id"], MAX_LIMIT)
-            yield from (row["id"] for row in rows)
+            yield from (row["id"] for row in self._query("captions", _among("image_id", chunk), ["id"]))
 
     def _query(
-        self, channel: Channel, wanted: str, fields: Sequence[str], limit: int
+        self, channel: Channel, wanted: str, fields: list[str], limit: int = MAX_LIMIT
     ) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self._milvus.call(
             "query",
             self.collection(channel),
             filter=wanted,
-            output_fields=list(fields),
+            output_fields=fields,
             limit=limit,
             consistency_level="Strong",
         )
@@ -345,17 +346,6 @@ class EmbeddingStore:
     def close(self) -> None:
         """Disconnect. The store reconnects when it is used again."""
         self._milvus.close()
-
-    def _rows(self, channel: Channel) -> Iterator[dict[str, Any]]:
-        """Rows in bounded memory, past the bound on one answer."""
-        pages = self._milvus.pages(
-            self.collection(channel),
-            batch_size=_PAGE,
-            filter="",
-            output_fields=_OUTPUT[channel],
-            consistency_level="Strong",
-        )
-        return (row for page in pages for row in page)
 
     # --- inside
 

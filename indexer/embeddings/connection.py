@@ -5,7 +5,6 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -62,17 +61,6 @@ class MilvusConnection:
                 return self._request(self._connected(), method, args, options)
             except _failures() as error:
                 raise self._unavailable(method, error) from error
-
-    def pages(self, collection: str, **options: Any) -> Iterator[list[dict[str, Any]]]:
-        """The answer of a query in pages of `batch_size` rows, however many there are; one page in memory."""
-        iterator = self.call("query_iterator", collection, **options)
-        try:
-            while page := iterator.next():
-                yield page
-        except _failures() as error:
-            raise self._unavailable("query_iterator", error) from error
-        finally:
-            iterator.close()
 
     def healthy(self) -> bool:
         """Whether Milvus answers now. Never raises."""

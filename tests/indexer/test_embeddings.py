@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer import embeddings, local_stack
-from indexer.embeddings import EmbeddingStore, InvalidEmbedding
+from indexer.embeddings import EmbeddingStore, InvalidEmbedding, Rows
 from indexer.errors import ConfigurationError, QueryError, ServiceUnavailable
 from indexer.local_stack.identity import start_mark
 from indexer.settings import Settings
@@ -44,6 +44,17 @@ def open_store(url: str, **options: Any) -> EmbeddingStore:
     """A store of its own collections."""
     options = {"dimension": DIMENSION, "model": Model(uuid.uuid4().hex[:12])} | options
     return EmbeddingStore(url, **options)
+
+
+def image_ids(store: EmbeddingStore) -> list[int]:
+    """Every image id held, ascending."""
+    return sorted(store.between(0, 2**62).image_ids)
+
+
+def captions(store: EmbeddingStore) -> list[tuple[int, int]]:
+    """Every (caption id, image id) held, ascending."""
+    held = store.between(0, 2**62)
+    return sorted(zip(held.caption_ids, held.owners, strict=True))
 
 
 @pytest.fixture
@@ -152,10 +163,10 @@ def test_a_second_upsert_replaces(store: EmbeddingStore) -> None:
     store.upsert_images([7, 8, 7], np.stack([first, first, second]))
     assert store.nearest("images", second, 1) == ([7], [pytest.approx(1, abs=1e-5)])
     store.upsert_images([7], third[None])
-    assert sorted(store.image_ids()) == [7, 8]
+    assert image_ids(store) == [7, 8]
     assert store.nearest("images", third, 1)[0] == [7]
     store.upsert_captions([1, 1], [7, 8], np.stack([first, second]))
-    assert list(store.caption_ids()) == [(1, 8)]
+    assert captions(store) == [(1, 8)]
 
 
 def test_deleting_images_takes_their_captions_along(store: EmbeddingStore) -> None:
@@ -163,8 +174,8 @@ def test_deleting_images_takes_their_captions_along(store: EmbeddingStore) -> No
     store.upsert_images([1, 2, 3], unit(3))
     store.upsert_captions([10, 11, 20, 30], [1, 1, 2, 3], unit(4))
     store.delete_images([1, 3, 99])
-    assert list(store.image_ids()) == [2]
-    assert list(store.caption_ids()) == [(20, 2)]
+    assert image_ids(store) == [2]
+    assert captions(store) == [(20, 2)]
     store.delete_captions([20, 99])
     assert (store.count("images"), store.count("captions")) == (1, 0)
 
@@ -175,8 +186,49 @@ def test_every_id_is_listed_once_however_many(stack: local_stack.Endpoints) -> N
     store.ensure()
     rows = embeddings.MAX_LIMIT + 700
     store.upsert_images(range(rows), np.repeat(unit(1, dimension=2), rows, axis=0))
-    assert sorted(store.image_ids()) == list(range(rows))
+    assert image_ids(store) == list(range(rows))
     assert store.count("images") == rows
+
+
+def test_what_is_held_comes_back_bit_by_bit(filled: Filled) -> None:
+    """By range and by id, image and captions, and nothing of other images."""
+    for held in (filled.store.between(20, 23), filled.store.of([20, 21, 22, IMAGES + 5])):
+        assert sorted(held.image_ids) == [20, 21, 22]
+        assert sorted(held.caption_ids) == captions_of([20, 21, 22])
+        assert (held.images == filled.images[held.image_ids]).all()
+        assert (held.captions == filled.captions[held.caption_ids]).all()
+        assert [c // CAPTIONS_EACH for c in held.caption_ids] == list(held.owners)
+
+
+def test_replacing_leaves_exactly_what_is_given(store: EmbeddingStore) -> None:
+    """Of the images named: new rows, changed rows, none any more; others are not touched."""
+    store.upsert_images([1, 2, 3], unit(3))
+    store.upsert_captions([10, 11, 20, 30], [1, 1, 2, 3], unit(4))
+    new = unit(3, seed=9)
+    store.replace([1, 2], Rows([1], new[:1], [11, 12], [1, 1], new[1:]))
+    assert image_ids(store) == [1, 3]
+    assert captions(store) == [(11, 1), (12, 1), (30, 3)]
+    assert (store.of([1]).images == new[:1]).all()
+
+
+def test_little_and_recent_is_not_flushed(store: EmbeddingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush for each single image would leave as many little files; many rows or old ones are worth one."""
+    flushes: list[None] = []
+    monkeypatch.setattr(EmbeddingStore, "flush", lambda _: flushes.append(None))
+    store.rest()
+    store.upsert_images([1], unit(1))
+    store.rest()
+    assert flushes == []
+    store.upsert_images(range(100), unit(100))
+    store.rest()
+    assert len(flushes) == 1
+    monkeypatch.undo()
+    store.flush()
+    store.upsert_images([1], unit(1))
+    store._flushed_at -= 60
+    monkeypatch.setattr(EmbeddingStore, "flush", lambda _: flushes.append(None))
+    store.rest()
+    assert len(flushes) == 2
 
 
 @pytest.mark.parametrize(
@@ -215,10 +267,10 @@ def test_models_keep_apart_and_the_alias_moves_only_when_told(stack: local_stack
     new.ensure()
     version = old.collection("images").removeprefix("images_")
     assert new.active_version() == version
-    assert list(new.image_ids()) == []
+    assert image_ids(new) == []
     new.activate()
     assert old.active_version() == new.collection("images").removeprefix("images_")
-    assert list(old.image_ids()) == [1]
+    assert image_ids(old) == [1]
 
 
 def test_a_collection_of_another_length_is_refused(stack: local_stack.Endpoints) -> None:
@@ -278,7 +330,7 @@ def test_every_change_holds_the_write_lock(stack: local_stack.Endpoints) -> None
         assert taken == before + 1
     before = taken
     store.nearest("images", unit(1)[0], 1)
-    assert list(store.image_ids()) == []
+    assert image_ids(store) == []
     assert taken == before
 
 
@@ -302,7 +354,7 @@ def test_a_killed_milvus_is_missed_then_found_again(
 
     assert (filled.store.nearest("images", query, 20)[0] == before).all()
     assert filled.store.healthy()
-    assert sorted(filled.store.image_ids()) == list(range(IMAGES))
+    assert image_ids(filled.store) == list(range(IMAGES))
     assert filled.store.count("captions") == IMAGES * CAPTIONS_EACH
 
 
@@ -326,4 +378,4 @@ def test_a_store_works_after_it_was_closed(store: EmbeddingStore) -> None:
     store.upsert_images([1], unit(1))
     store.close()
     store.close()
-    assert list(store.image_ids()) == [1]
+    assert image_ids(store) == [1]

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image as Pillow
 
 from indexer.batching import BatchSize, ModelsTurn
-from indexer.catalog import annotations, hits, images, jobs
-from indexer.errors import NotStored, ServiceUnavailable
+from indexer.catalog import hits, images, jobs
+from indexer.errors import NotStored
 from indexer.images import Limits, decode
 from indexer.pipeline import STAGES, Models, local_path
 from tests.indexer.conftest import Library
@@ -24,9 +24,8 @@ def _view(library: Library, image_id: int) -> hits.ImageView:
 def test_photographs_become_searchable(library: Library, photographs: list[Path]) -> None:
     """Tags, a caption and embeddings in Postgres, a thumbnail in the store, the same ids in Milvus."""
     image_ids = library.index(*photographs)
-    store = library.pipeline.store
-    assert list(store.image_ids()) == sorted(image_ids)
-    assert sorted(owner for _, owner in store.caption_ids()) == sorted(image_ids)
+    held = library.store.of(image_ids)
+    assert sorted(held.image_ids) == sorted(held.owners) == sorted(image_ids)
     for image_id in image_ids:
         view = _view(library, image_id)
         assert view.state == "indexed"
@@ -43,7 +42,7 @@ def test_running_twice_changes_nothing(library: Library, photographs: list[Path]
     before = [_view(library, image_id) for image_id in image_ids]
     library.pipeline.index(image_ids)
     assert [_view(library, image_id) for image_id in image_ids] == before
-    assert library.pipeline.store.count("images") == 3
+    assert library.store.count("images") == 3
 
 
 def test_batches_side_by_side_find_what_one_by_one_found(
@@ -84,7 +83,7 @@ def test_a_file_changed_since_registration_is_not_mistaken(
     path.write_bytes(photographs[0].read_bytes())
     image_ids = library.register(path)
     path.write_bytes(photographs[1].read_bytes())
-    library.pipeline.index(image_ids)
+    library.bring(image_ids)
     view = _view(library, image_ids[0])
     assert (view.state, view.error_code) == ("failed", "unreadable")
 
@@ -98,7 +97,7 @@ def test_a_moved_file_is_found_at_its_other_source(
         path.write_bytes(photographs[0].read_bytes())
     image_ids = library.register(first, second)
     first.unlink()
-    library.pipeline.index(image_ids)
+    library.bring(image_ids)
     assert _view(library, image_ids[0]).state == "indexed"
 
 
@@ -110,31 +109,43 @@ def test_an_upload_is_read_from_the_store(library: Library, photographs: list[Pa
     with library.sessions.begin() as session:
         file = images.NewFile(digest, len(data), "upload", f"upload:{digest.hex()}/cat.png")
         image_id = images.register(session, [file])[0].image_id
-    library.pipeline.index([image_id])
+    library.bring([image_id])
     assert _view(library, image_id).state == "indexed"
 
 
 def test_an_image_saved_but_not_published_is_only_published(
-    library: Library, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
+    library: Library, photographs: list[Path]
 ) -> None:
-    """Killed between Postgres and Milvus: the next run does not look at the picture again."""
+    """Killed between Postgres and Milvus: whoever goes on does not look at the picture again."""
     image_ids = library.register(photographs[0])
-    store = library.pipeline.store
-
-    def away(*_: object) -> None:
-        raise ServiceUnavailable("milvus", "killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(type(store), "upsert_images", away)
-        with pytest.raises(ServiceUnavailable):
-            library.pipeline.index(image_ids)
+    library.pipeline.index(image_ids)
     saved = _view(library, image_ids[0])
     assert saved.state == "annotated"
-    library.pipeline.index(image_ids)
+    library.bring(image_ids)
     published = _view(library, image_ids[0])
     assert published.state == "indexed"
     assert published.captions == saved.captions
-    assert list(store.image_ids()) == image_ids
+    assert library.store.of(image_ids).image_ids == image_ids
+
+
+def test_an_image_deleted_while_it_is_looked_at_leaves_no_thumbnail(
+    library: Library, photographs: list[Path]
+) -> None:
+    """Its files are gone before what was seen of it is written down."""
+    gone, kept = library.register(*photographs[:2])
+    hashes = {i: _view(library, i).content_hash for i in (gone, kept)}
+    look = library.pipeline.models.look
+
+    def delete_meanwhile(pixels: dict) -> object:
+        library.remover.remove([gone])
+        return look(pixels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Models, "look", lambda _, pixels: delete_meanwhile(pixels))
+        library.pipeline.index([gone, kept])
+    assert library.pipeline.storage.get_thumbnail(hashes[kept])
+    with pytest.raises(NotStored):
+        library.pipeline.storage.get_thumbnail(hashes[gone])
 
 
 def test_metadata_and_keywords_are_the_files_own_statements(library: Library, tmp_path: Path) -> None:
@@ -158,20 +169,6 @@ def test_stage_seconds_are_added_to_the_job(library: Library, photographs: list[
         progress = jobs.progress(session, job_id)
     assert progress is not None
     assert set(progress.stage_seconds) == set(STAGES)
-
-
-def test_deleting_leaves_no_trace(library: Library, photographs: list[Path]) -> None:
-    """Postgres, Milvus and the store; and it can run twice."""
-    image_ids = library.index(*photographs[:2])
-    digest = _view(library, image_ids[0]).content_hash
-    for _ in range(2):
-        library.pipeline.delete(image_ids[:1])
-    assert list(library.pipeline.store.image_ids()) == image_ids[1:]
-    with library.sessions() as session:
-        assert hits.load(session, image_ids[:1]) == []
-        assert annotations.embeddings(session, image_ids[:1], 1).images == {}
-    with pytest.raises(NotStored):
-        library.pipeline.storage.get_thumbnail(digest)
 
 
 def test_addresses_of_files_survive_the_round_trip(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from indexer.catalog import annotations, connection
 from indexer.catalog.stored_embeddings import unit
 from indexer.embeddings import EmbeddingStore
 from indexer.nearest import Found, Key, Target
-from indexer.pipeline import upsert
 from indexer.predictors import ModelIdentity
+from indexer.publishing import rows_of
 from indexer.tables import INDEXED, Annotator, Caption, CaptionEmbedding, Image, ImageEmbedding
 from tests.conftest import own_database
 
@@ -67,7 +67,8 @@ class Library:
     def fill_milvus(self) -> None:
         """Bring Milvus up to Postgres."""
         with self.sessions() as session:
-            upsert(self.store, annotations.embeddings(session, list(self.ids), self.embedder_id))
+            stored = annotations.embeddings(session, list(self.ids), self.embedder_id)
+        self.store.replace(list(self.ids), rows_of(stored, DIMENSION))
         self.store.flush()
 
     def fused(self, target: Target) -> dict[int, float]:

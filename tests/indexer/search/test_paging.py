@@ -38,7 +38,7 @@ def _add(library: Library, count: int, seed: int) -> list[int]:
                 for image_id, embedding in zip(ids, packed, strict=True)
             ],
         )
-    library.pipeline.store.upsert_images(ids, rows)
+    library.store.upsert_images(ids, rows)
     return ids
 
 
@@ -58,7 +58,7 @@ def test_nothing_is_shown_twice_and_nothing_that_stays_is_lost(library: Library,
         if turn <= PAGES:
             _add(library, ADDED // PAGES, seed=turn)
             step = DELETED // PAGES
-            library.pipeline.delete(doomed[(turn - 1) * step : turn * step])
+            library.remover.remove(doomed[(turn - 1) * step : turn * step])
     assert turn >= PAGES * 6 // 7
     assert len(seen) == len(set(seen))
     with library.sessions() as session:

@@ -7,8 +7,8 @@ import pytest
 
 from indexer.catalog import annotations, edits
 from indexer.errors import NotFound, QueryError, ServiceUnavailable, UnknownTag
-from indexer.pipeline import upsert
 from indexer.postings import FIELDS, Postings
+from indexer.publishing import rows_of
 from indexer.query import EVERYTHING, All, ExampleTerm, ImageTerm, Not, Order, Query, TagIs, TextTerm, parse
 from indexer.search import MAX_LIMIT, Request, Searcher, SearchResult, Semantics, examples
 from indexer.search.evidence import WEIGHTS
@@ -36,7 +36,7 @@ def _fill(library: Library, count: int, tag_every: int = 10, seed: int = 1) -> l
             vectors = {"image_embedding": packed[2 * i], "caption_embedding": packed[2 * i + 1]}
             ids.append(add_indexed(session, tags, by, **vectors))
         stored = annotations.embeddings(session, ids, by.embedder)
-    upsert(library.pipeline.store, stored)
+    library.store.replace(ids, rows_of(stored, dimension))
     return ids
 
 
