@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from indexer.batching import BatchSize
-from indexer.reindexing.backfill import Backfill
 from indexer.predictors import Embedder
+from indexer.reindexing.backfill import Backfill
 from indexer.reindexing.in_effect import choice_of
 from indexer.reindexing.pixels import PixelReader
 

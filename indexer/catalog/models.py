@@ -84,12 +84,12 @@ def put_in_effect(session: Session, kind: Kind, annotator_id: int) -> None:
         session.flush()  # so that what follows in this transaction sees it
 
 
-def forget_previous(session: Session, kind: Kind) -> int | None:
-    """No longer remember the model before, so that there is no way back; its id."""
-    now = session.get_one(ModelInEffect, kind, with_for_update=True)
-    forgotten, now.previous_id = now.previous_id, None
-    session.flush()
-    return forgotten
+def forget_previous(session: Session, kind: Kind, annotator_id: int) -> None:
+    """If this is the model before the one in effect, no longer remember it, so that there is no way back."""
+    now = session.get(ModelInEffect, kind, with_for_update=True)
+    if now is not None and now.previous_id == annotator_id:
+        now.previous_id = None
+        session.flush()
 
 
 def last_changed(session: Session) -> Kind | None:

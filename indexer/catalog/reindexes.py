@@ -81,6 +81,11 @@ def latest(session: Session) -> Change | None:
     return None if row is None else Change(**row._mapping)
 
 
+def find(session: Session, change_id: int) -> Change:
+    """One change."""
+    return Change(**session.execute(_changes().where(Reindex.id == change_id)).one()._mapping)
+
+
 def running(session: Session) -> Change | None:
     """The change under way: there is one at most."""
     found = latest(session)
@@ -234,6 +239,11 @@ def count(session: Session, after: int | None = None) -> int:
     """How many images models look at: all, or those with a greater id than `after`."""
     query = select(func.count()).select_from(Image).where(Image.state.in_([ANNOTATED, INDEXED]))
     return int(session.scalar(query if after is None else query.where(Image.id > after)) or 0)
+
+
+def newest(session: Session) -> int:
+    """The greatest image id; 0 without images."""
+    return int(session.scalar(select(func.max(Image.id))) or 0)
 
 
 def pictured(session: Session, image_ids: Sequence[int]) -> list[Pictured]:

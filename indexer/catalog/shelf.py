@@ -6,9 +6,9 @@ is not touched by any of this.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Delete, delete, exists, literal, select
+from sqlalchemy import Delete, and_, delete, exists, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,8 @@ from indexer.tables import (
     EmbeddingChange,
     ImageEmbedding,
     ImageTag,
+    ModelInEffect,
+    Reindex,
     ShelvedCaption,
     ShelvedImage,
     ShelvedTag,
@@ -188,7 +190,20 @@ def forget(session: Session, kind: Kind, annotator_id: int, above: int, up_to: i
         session.execute(delete(table).where(table.annotator_id == annotator_id, *there))
 
 
-def anything(session: Session, kind: Kind, annotator_id: int) -> bool:
-    """Whether a model not in effect has said anything that is kept."""
-    table = ImageEmbedding if kind == "embedder" else ShelvedImage
-    return bool(session.scalar(select(exists().where(table.annotator_id == annotator_id))))
+def forgettable(session: Session) -> list[tuple[Kind, int]]:
+    """Models that have said something that is kept, and are neither in effect nor on their way to be."""
+    kept = {
+        "embedder": exists().where(ImageEmbedding.annotator_id == Annotator.id)
+        | exists().where(CaptionEmbedding.annotator_id == Annotator.id),
+        "tagger": exists().where(ShelvedImage.annotator_id == Annotator.id),
+        "captioner": exists().where(ShelvedImage.annotator_id == Annotator.id),
+    }
+    coming = select(Reindex.annotator_id).where(Reindex.ended_at.is_(None))
+    effective = select(ModelInEffect.annotator_id)
+    spoken = or_(*(and_(Annotator.kind == kind, rule) for kind, rule in kept.items()))
+    rows = session.execute(
+        select(Annotator.kind, Annotator.id)
+        .where(spoken, Annotator.id.not_in(coming), Annotator.id.not_in(effective))
+        .order_by(Annotator.id)
+    )
+    return [(cast("Kind", kind), annotator_id) for kind, annotator_id in rows]

@@ -104,14 +104,13 @@ def open_searcher(workspace: Workspace) -> Searcher:
 
 def open_semantics(workspace: Workspace) -> Semantics:
     """What ranking by meaning takes. One command asks too little to read every embedding into memory."""
-    from indexer import predictors
+    from indexer.reindexing import in_effect
 
-    settings = workspace.settings
-    how = predictors.options(settings.device, settings.models_home, settings.precision)
-    embedder = predictors.load_embedder(settings.embedder, **how)
-    embedder_id = workspace.embedder_id(embedder)
-    nearest = Nearest(workspace.store_for(embedder), embedder_id, 0)
-    return Semantics(embedder, embedder_id, nearest, Background(embedder_id))
+    choice = in_effect.choice_of(workspace.settings)
+    row = in_effect.settle(workspace.sessions, choice, ["embedder"])["embedder"]
+    embedder = in_effect.load_embedder(row, choice)
+    nearest = Nearest(workspace.store_for(embedder), row.annotator_id, 0)
+    return Semantics(embedder, row.annotator_id, nearest, Background(row.annotator_id))
 
 
 def _example(searcher: Searcher, workspace: Workspace, text: str) -> Term:

@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.catalog import annotations, connection
+from indexer.catalog import connection, models
+from indexer.cli.model_remarks import remarks_on
 from indexer.embeddings import EmbeddingStore
 from indexer.embeddings.stores import EmbeddingStores
 from indexer.errors import ServiceUnavailable
@@ -89,12 +90,6 @@ class Workspace:
         store.ensure()
         return store
 
-    def embedder_id(self, embedder: "Embedder") -> int:
-        """The embedder's row in the catalogue."""
-        who = embedder.identity
-        with self.sessions.begin() as session:
-            return annotations.annotator_id(session, who.kind, who.name, who.version)
-
 
 def open_workspace() -> Workspace:
     """Reach (or start) the servers and bring the catalogue's schema up to date.
@@ -102,10 +97,9 @@ def open_workspace() -> Workspace:
     Raises:
         ServiceUnavailable: a server does not answer; the message says what to do.
         ConfigurationError: a setting cannot be used.
-        UnknownModel: a chosen model is not there; the message says how to get it.
+        UnknownModel: a model chosen for a new library is not there; the message says how to get it.
     """
     settings = get_settings()
-    check_choice(settings.chosen_models, settings.models_home)
     servers = endpoints(settings)
     engine = connection.connect(servers.postgres_url)
     try:
@@ -113,7 +107,24 @@ def open_workspace() -> Workspace:
             connection.migrate(servers.postgres_url)
     except OperationalError as error:
         raise ServiceUnavailable("postgres", f"Postgres does not answer: {error.orig}") from error
-    return Workspace(settings, servers, engine, connection.sessions(engine))
+    workspace = Workspace(settings, servers, engine, connection.sessions(engine))
+    _look_at_models(workspace)
+    return workspace
+
+
+def _look_at_models(workspace: Workspace) -> None:
+    """Refuse a setting that a new library cannot begin with; say where an old one is otherwise than the settings."""
+    settings = workspace.settings
+    with workspace.sessions() as session:
+        in_effect = models.in_effect(session)
+        new = {
+            kind: name
+            for kind, name in settings.chosen_models.items()
+            if kind not in in_effect and models.before(session, kind) is None
+        }
+    check_choice(new, settings.models_home)
+    for line in remarks_on(settings, in_effect):
+        remarks.print(f"[yellow]{escape(line)}[/yellow]", soft_wrap=True)
 
 
 def shown_path(uri: str) -> str:

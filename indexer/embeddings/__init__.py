@@ -107,6 +107,12 @@ class EmbeddingStore:
                 if collections.alias_target(self._milvus, channel) != self.collection(channel):
                     self._milvus.call("alter_alias", self.collection(channel), channel)
 
+    def drop(self) -> None:
+        """Delete the collections of this model, which the aliases must not name. Safe to repeat."""
+        with self._writing():
+            for channel in _OUTPUT:
+                self._milvus.call("drop_collection", self.collection(channel))
+
     def active_version(self) -> str | None:
         """The model version the alias `images` names; `None` before the first `ensure`."""
         target = collections.alias_target(self._milvus, "images")

@@ -82,6 +82,13 @@ class EmbeddingStores:
         if store is not None:
             store.close()
 
+    def drop(self, model: ModelVersion) -> None:
+        """Delete the model's collections, if Milvus has any; the aliases must name another model's."""
+        store = self.existing(model)
+        if store is not None:
+            store.drop()
+            self.forget(model)
+
     def rest(self) -> None:
         """There is nothing to write for now: see `EmbeddingStore.rest`."""
         with self._opening:

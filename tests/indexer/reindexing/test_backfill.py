@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer.catalog import corrections, hits, reindexes, shelf, work
 from indexer.catalog.annotations import unpack
 from indexer.catalog.models import ModelRow
-from indexer.reindexing import in_effect
+from indexer.reindexing import in_effect, switching
 from indexer.tables import Caption, CaptionEmbedding, ImageEmbedding, ShelvedCaption, ShelvedImage
 from tests.indexer.reindexing.conftest import Changing
 
@@ -78,6 +78,9 @@ def test_a_caption_written_meanwhile_is_embedded_by_both(library: Changing, phot
             corrections.write_caption(session, first, words, row.annotator_id, embedding)
         change = library.begin("embedder")
         library.fill()
+    assert not switching.switch(library.sessions, change)  # it looks once more, and the words are new
+    library.fill()
+    assert switching.switch(library.sessions, change)
     other = in_effect.load_embedder(
         ModelRow(change.annotator_id, change.name, change.version), library.choice
     )

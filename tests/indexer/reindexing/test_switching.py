@@ -156,7 +156,8 @@ def _check_captions_in_milvus(library: Changing, ids: list[int]) -> None:
     store = library.stores.existing(library.row("embedder"))
     assert store is not None
     with library.sessions() as session:
-        shown = set(session.execute(select(Caption.id, Caption.image_id)).tuples())
+        rows = session.execute(select(Caption.id, Caption.image_id))
+        shown = {(caption_id, image_id) for caption_id, image_id in rows}
     held = store.between(min(ids), max(ids) + 1)
     assert set(zip(held.caption_ids, held.owners, strict=True)) == shown
 
