@@ -1,18 +1,20 @@
 """The web application over a library of its own: real servers, the bundled models, real photographs."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 import sightline
+from indexer import local_stack
 from indexer.cli.demo import bundled_photographs
 from indexer.settings import Settings
 from search_api.app import create_app
-from tests.conftest import caretaker
+from tests.conftest import caretaker, own_database
 from tests.search_api.live import served
+from tests.search_api.locked import Locked, locked
 from workers.runtime import Runtime, build
 
 NAMES = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg", "motorcycle_left.png", "china.jpg")
@@ -56,13 +58,19 @@ def worker(client: TestClient, web_settings: Settings) -> Iterator[Runtime]:
     runtime.close()
 
 
+def bring(worker: Runtime, image_ids: Sequence[int]) -> None:
+    """Look at images and publish what was found, as the worker's drains do."""
+    worker.pipeline.index(image_ids)
+    worker.publisher.drain()
+
+
 @pytest.fixture(scope="session")
 def library(client: TestClient, worker: Runtime, photographs: dict[str, bytes]) -> dict[str, int]:
     """The photographs, uploaded and indexed: image ids by file name."""
     files = [("file", (name, data)) for name, data in photographs.items()]
     taken = client.post("/v1/images", files=files).json()
     ids = {item["name"]: item["image_id"] for item in taken["items"]}
-    worker.pipeline.index(sorted(ids.values()))
+    bring(worker, sorted(ids.values()))
     return ids
 
 
@@ -78,3 +86,12 @@ def api(address: str) -> Iterator[sightline.Client]:
     """The Python client of that server."""
     with sightline.Client(address) as api:
         yield api
+
+
+@pytest.fixture(scope="module")
+def doors(stack: local_stack.Endpoints, stack_settings: Settings, migrated_template: str) -> Iterator[Locked]:
+    """A library with keys, its catalogue apart from the other tests'."""
+    with own_database(stack.postgres_url, migrated_template) as url:
+        own = {"postgres_url": url, "redis_url": stack.redis_url, "milvus_url": stack.milvus_url}
+        with locked(Settings(home=stack_settings.home, **own)) as found:  # type: ignore[arg-type]
+            yield found

@@ -12,8 +12,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 import sightline
+from indexer.removal import Remover
 from sightline import calls
 from tests.pictures import scene
+from tests.search_api.conftest import bring
 from workers.runtime import Runtime
 
 Library = dict[str, int]
@@ -105,13 +107,13 @@ def test_pictures_are_added_and_removed(
     assert job_id is not None
     with pytest.raises(TimeoutError, match="0 of 1 after 0 s; does a worker run"):
         api.wait(job_id, timeout_s=0)
-    worker.pipeline.index([item["image_id"]])
+    bring(worker, [item["image_id"]])
     assert api.wait(job_id)["indexed"] == 1
     assert job_id in [job["id"] for job in api.jobs()]
     assert api.original(item["image_id"]) == file.read_bytes()
     assert api.thumbnail(item["image_id"])[8:12] == b"WEBP"
     assert api.stats()["images"]["indexed"] == len(library) + 1
-    worker.pipeline.delete([item["image_id"]])
+    Remover(worker.sessions, worker.storage).remove([item["image_id"]])
 
 
 def test_refusals_carry_the_problem(api: sightline.Client, library: Library) -> None:

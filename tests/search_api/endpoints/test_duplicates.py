@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from indexer.search import duplicates
+from tests.search_api.conftest import bring
 from workers.runtime import Runtime
 
 Library = dict[str, int]
@@ -23,9 +24,9 @@ def copy(
     picture.resize((picture.width * 9 // 10, picture.height * 9 // 10)).save(out, "JPEG", quality=80)
     taken = client.post("/v1/images", files={"file": ("small.jpg", out.getvalue())}).json()
     image_id = taken["items"][0]["image_id"]
-    worker.pipeline.index([image_id])
+    bring(worker, [image_id])
     yield image_id
-    worker.pipeline.delete([image_id])
+    client.delete(f"/v1/images/{image_id}")
 
 
 def test_a_smaller_copy_is_found(client: TestClient, library: Library, copy: int) -> None:

@@ -4,12 +4,14 @@ import hashlib
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from indexer.catalog import images
 from indexer.ingest import read_file
+from tests.search_api.conftest import bring
 from workers.runtime import Runtime
 
 Library = dict[str, int]
@@ -76,7 +78,7 @@ def test_original_is_sent_byte_for_byte(
 def _index(worker: Runtime, path: Path) -> int:
     with worker.pipeline.sessions.begin() as session:
         [row] = images.register(session, [read_file(path, path.as_uri(), 10**8)])
-    worker.pipeline.index([row.image_id])
+    bring(worker, [row.image_id])
     return row.image_id
 
 
@@ -98,17 +100,71 @@ def test_file_in_a_folder_only_while_unchanged(
         path.symlink_to("/etc/passwd")
         assert client.get(f"/v1/images/{image_id}/original").status_code == 404
     finally:
-        worker.pipeline.delete([image_id])
+        client.delete(f"/v1/images/{image_id}")
 
 
-def test_removal_is_queued(client: TestClient, library: Library, worker: Runtime, tmp_path: Path) -> None:
-    """Removing an image is a worker's task; the image is there until then, an unknown one is 404."""
-    path = tmp_path / "gone.png"
-    Image.radial_gradient("L").save(path)
-    image_id = _index(worker, path)
-    before = worker.queue.depth()
-    assert client.delete(f"/v1/images/{image_id}").status_code == 202
-    assert worker.queue.depth() == before + 1
-    worker.pipeline.delete([image_id])
+def _picture(path: Path, seed: int) -> Path:
+    """A picture of its own."""
+    pixels = np.random.default_rng(seed).integers(0, 255, (40, 60, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def _upload(client: TestClient, worker: Runtime, path: Path) -> int:
+    taken = client.post("/v1/images", files={"file": (path.name, path.read_bytes())}).json()
+    image_id = taken["items"][0]["image_id"]
+    bring(worker, [image_id])
+    return int(image_id)
+
+
+def test_removed_is_gone_when_it_is_answered(
+    client: TestClient, library: Library, worker: Runtime, tmp_path: Path
+) -> None:
+    """From browsing and from search by words, before any worker was there; Milvus follows."""
+    image_id = _upload(client, worker, _picture(tmp_path / "gone.png", 1))
+    assert client.delete(f"/v1/images/{image_id}").status_code == 204
+    for body in ({}, {"text": "noise", "all": True}):
+        assert image_id not in [hit["id"] for hit in client.post("/v1/search", json=body).json()["hits"]]
     assert client.get(f"/v1/images/{image_id}").status_code == 404
     assert client.delete(f"/v1/images/{image_id}").status_code == 404
+    worker.publisher.drain()
+    [store] = worker.stores._opened.values()
+    assert store.of([image_id]).image_ids == []
+
+
+def test_an_original_may_be_kept(
+    client: TestClient, library: Library, worker: Runtime, tmp_path: Path
+) -> None:
+    """If asked, an upload's bytes stay in the store; otherwise they go with the image."""
+    path = _picture(tmp_path / "kept.png", 2)
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    for keeps in (True, False):
+        image_id = _upload(client, worker, path)
+        client.delete(f"/v1/images/{image_id}", params={"originals": not keeps})
+        assert worker.storage.has_original(digest) is keeps
+
+
+def test_an_image_somebody_changed_is_not_removed_unseen(
+    client: TestClient, library: Library, worker: Runtime, tmp_path: Path
+) -> None:
+    """With `If-Match` of what was seen before the change: 412, and it is still there."""
+    image_id = _upload(client, worker, _picture(tmp_path / "changed.png", 3))
+    seen = client.get(f"/v1/images/{image_id}").headers["etag"]
+    client.put(f"/v1/images/{image_id}/tags/keep")
+    assert client.delete(f"/v1/images/{image_id}", headers={"If-Match": seen}).status_code == 412
+    assert client.delete(f"/v1/images/{image_id}").status_code == 204
+
+
+def test_many_are_removed_at_once(
+    client: TestClient, library: Library, worker: Runtime, tmp_path: Path
+) -> None:
+    """By ids, one of which names nothing, or by a query; each item says what became of it."""
+    ids = [_upload(client, worker, _picture(tmp_path / f"many{i}.png", 10 + i)) for i in range(3)]
+    for image_id in ids:
+        client.put(f"/v1/images/{image_id}/tags/doomed")
+    told = client.post("/v1/images/delete", json={"images": [ids[0], 424242]}).json()
+    assert (told["removed"], told["missing"]) == (1, 1)
+    assert told["items"][1] == {"image_id": 424242, "status": "missing"}
+    told = client.post("/v1/images/delete", json={"q": "tag:doomed"}).json()
+    assert sorted(item["image_id"] for item in told["items"]) == ids[1:]
+    assert client.post("/v1/images/delete", json={}).status_code == 422

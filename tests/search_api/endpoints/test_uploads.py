@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from tests.search_api.conftest import bring
 from workers.runtime import Runtime
 
 
@@ -23,7 +24,7 @@ def no_trace(client: TestClient, worker: Runtime):
     """Images a test adds are taken out again, so that others can count on the library."""
     added: list[int] = []
     yield added
-    worker.pipeline.delete(added)
+    client.post("/v1/images/delete", json={"images": added})
 
 
 def test_upload_is_followed_to_the_end(
@@ -39,7 +40,7 @@ def test_upload_is_followed_to_the_end(
     job = client.get(answer.headers["location"]).json()
     assert (job["done"], job["total"], job["pending"]) == (False, 1, 1)
     assert image_id not in [hit["id"] for hit in client.get("/v1/search").json()["hits"]]
-    worker.pipeline.index([image_id])
+    bring(worker, [image_id])
     job = client.get(answer.headers["location"]).json()
     assert (job["done"], job["indexed"], job["failures"]) == (True, 1, [])
     assert client.get("/v1/search").json()["hits"][0]["id"] == image_id
@@ -91,7 +92,7 @@ def test_broken_picture_fails_with_its_reason(
     taken = client.post("/v1/images", files={"file": ("half.png", half)}).json()
     image_id = taken["items"][0]["image_id"]
     no_trace.append(image_id)
-    worker.pipeline.index([image_id])
+    bring(worker, [image_id])
     job = client.get(f"/v1/jobs/{taken['job_id']}").json()
     assert (job["failed"], job["failures"][0]["code"]) == (1, "broken")
     image = client.get(f"/v1/images/{image_id}").json()
