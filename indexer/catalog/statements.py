@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from indexer.catalog import collections, edits, images, work
+from indexer.catalog import tags as tag_catalog
 from indexer.catalog.annotations import annotator_id
 from indexer.catalog.corrections import PERSON
 from indexer.tables import Caption, CaptionEmbedding, CollectionImage, Image, Source
@@ -89,7 +90,11 @@ def _say_tags(session: Session, said: Mapping[int, Said]) -> set[int]:
             alike[one.tags].append(image_id)
     changed: set[int] = set()
     for tags, image_ids in alike.items():
-        changed |= edits.make(session, image_ids, edits.Wish(add=tags)).changed.keys()
+        ids = tag_catalog.find(session, tags)
+        each = tuple(
+            {ids.get(name, name): name for name in tags}.values()
+        )  # an alias names its tag once more
+        changed |= edits.make(session, image_ids, edits.Wish(add=each)).changed.keys()
     return changed
 
 

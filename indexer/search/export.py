@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from indexer import spreadsheets
 from indexer.catalog.hits import ImageView, TagView
 from indexer.errors import QueryError
+from indexer.search.fingerprints import fingerprint
 from indexer.search.result import Hit
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -68,6 +69,16 @@ def _people(image: ImageView, *, rejected: bool) -> list[str]:
     return [tag.name for tag in image.tags if tag.kind == "person" and tag.rejected is rejected]
 
 
+def editable(image: ImageView) -> dict[str, str | None]:
+    """The cells of a row that are people's to edit, by column; in the order of the row's `as_exported`."""
+    return {
+        "title": image.title,
+        "caption": _caption(image),
+        "alt_text": alt_text(image),
+        "tags": "; ".join(_shown(image)),
+    }
+
+
 _TEXTS, _NUMBERS = pa.list_(pa.string()), pa.list_(pa.float32())
 # Each column: its type in Parquet, and its value.
 COLUMNS: Mapping[str, tuple[pa.DataType, Callable[[Hit], Value]]] = {
@@ -92,6 +103,7 @@ COLUMNS: Mapping[str, tuple[pa.DataType, Callable[[Hit], Value]]] = {
     "latitude": (pa.float64(), lambda hit: hit.image.latitude),
     "longitude": (pa.float64(), lambda hit: hit.image.longitude),
     "score": (pa.float64(), lambda hit: hit.score),
+    "as_exported": (pa.string(), lambda hit: fingerprint(list(editable(hit.image).values()))),
 }
 
 

@@ -1,0 +1,271 @@
+"""From the rows of a manifest to images: brought from addresses and paths, or known already and spoken of anew.
+
+Each row comes to something on its own and is told what: one that cannot be used costs no other. What is said of a
+picture is a person's word. A row that names an image of the library, by id or SKU, says only what it says anew: cells
+that are as they were exported, or as they are now, change nothing, so that a table can be exported, edited here and
+there, and brought back whole.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from indexer.catalog import fetches, hits, images, jobs, skus, statements, work
+from indexer.catalog.hits import ImageView
+from indexer.catalog.statements import Said
+from indexer.errors import AddressRefused, ImageError
+from indexer.ingest import HASH_THREADS, read_file
+from indexer.manifests import BadRow, Row
+from indexer.search.export import editable
+from indexer.search.fingerprints import digest, spoken
+
+CHUNK = 500  # rows in one transaction
+BAD_ROW, UNKNOWN_SKU, UNKNOWN_IMAGE, NO_PATHS = "bad_row", "unknown_sku", "unknown_image", "no_paths"
+
+Status = Literal["fetching", "accepted", "changed", "unchanged", "refused"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a row.
+
+    "fetching": its address waits to be fetched; "accepted": a new image waits to be looked at; "changed": of an image
+    in the library something is said anew; "unchanged": nothing is; "refused": see `code` and `message`.
+    """
+
+    number: int
+    uri: str
+    status: Status
+    sku: str | None = None
+    image_id: int | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """Files a manifest may name: those under `root`, from where its relative paths start."""
+
+    root: Path
+    max_bytes: int
+
+    def find(self, text: str) -> Path:
+        """The file a manifest means. Raises AddressRefused for one that lies elsewhere, also by a link."""
+        path = Path(os.path.abspath(self.root / text))  # noqa: PTH100 - drops `..`, keeps links' own names
+        if "\0" in text or not path.resolve().is_relative_to(self.root.resolve()):
+            raise AddressRefused(
+                f"{text} lies outside of {self.root}, where this manifest's pictures are: --root names another folder."
+            )
+        return path
+
+
+@dataclass
+class Importer:
+    """Takes rows into one job, in transactions of a few hundred.
+
+    Args:
+        sessions: makes sessions.
+        job_id: every row becomes an item of it.
+        check: raises AddressRefused for an address that cannot be fetched.
+        files: which local files rows may name; None: none.
+        priority: of what is to be fetched and looked at.
+        refetch: addresses that are known are fetched again.
+        wake: called after each transaction.
+    """
+
+    sessions: sessionmaker[Session]
+    job_id: int
+    check: Callable[[str], None]
+    files: LocalFiles | None = None
+    priority: int = work.BULK
+    refetch: bool = False
+    wake: Callable[[], object] = lambda: None
+    replaced: list[int] = field(default_factory=list)
+    _position: int = 0
+    _spoken_of: dict[int, int] = field(default_factory=dict)
+
+    def run(self, rows: Iterable[Row | BadRow]) -> Iterator[Outcome]:
+        """What becomes of each row, in order, as it is committed."""
+        iterator = iter(rows)
+        while chunk := list(islice(iterator, CHUNK)):
+            yield from self._take(chunk)
+
+    def _take(self, chunk: Sequence[Row | BadRow]) -> list[Outcome]:
+        refused = [_bad(row) for row in chunk if isinstance(row, BadRow)]
+        rows = [row for row in chunk if isinstance(row, Row)]
+        named = [row for row in rows if "id" in row.cells or not {"url", "path"} & row.cells.keys()]
+        brought = [row for row in rows if row not in named]
+        files = self._read([row for row in brought if "path" in row.cells])
+        with self.sessions.begin() as session:
+            outcomes = [*refused, *self._name(session, named)]
+            outcomes += self._address(session, [row for row in brought if "url" in row.cells])
+            outcomes += self._register(session, [row for row in brought if "path" in row.cells], files)
+            outcomes.sort(key=lambda outcome: outcome.number)
+            self._record(session, outcomes, {row.number: row for row in rows})
+        self.wake()
+        return outcomes
+
+    def _record(self, session: Session, outcomes: Sequence[Outcome], rows: Mapping[int, Row]) -> None:
+        """The job's items, and what is to be fetched for them."""
+        items = [jobs.NewItem(one.uri, one.image_id, one.code, one.message) for one in outcomes]
+        jobs.add_items(session, self.job_id, items, self._position)
+        wanted = [
+            fetches.NewFetch(self._position + place, one.uri, rows[one.number].said)
+            for place, one in enumerate(outcomes)
+            if one.status == "fetching"
+        ]
+        fetches.add(session, self.job_id, wanted, self.priority)
+        self._position += len(outcomes)
+
+    # --- pictures at addresses
+
+    def _address(self, session: Session, rows: Sequence[Row]) -> list[Outcome]:
+        known = images.known_files(session, "url", [row.cells["url"] for row in rows])
+        outcomes, spoken_of = [], []
+        for row in rows:
+            seen = known.get(row.cells["url"])
+            try:
+                self.check(row.cells["url"])
+            except AddressRefused as error:
+                outcomes.append(_refused(row, error.code, str(error)))
+                continue
+            if seen is None or self.refetch:
+                outcomes.append(_outcome(row, "fetching"))
+            else:
+                spoken_of.append((row, seen.image_id, row.said))
+        skus.give(session, {row.cells["url"]: row.said.sku for row, *_ in spoken_of if row.said.sku})
+        return outcomes + self._say(session, spoken_of)
+
+    # --- pictures in local files
+
+    def _read(self, rows: Sequence[Row]) -> dict[int, images.NewFile | Outcome]:
+        """Files by their rows' numbers, those not known as they are now hashed; refusals."""
+
+        def one(row: Row) -> images.NewFile | Outcome:
+            if self.files is None:
+                return _refused(
+                    row, NO_PATHS, "Only the command line reads local files: give a url, or upload it."
+                )
+            try:
+                path = self.files.find(row.cells["path"])
+                file = read_file(path, path.as_uri(), self.files.max_bytes)
+            except ImageError as error:
+                return _refused(row, error.code, str(error))
+            return replace(file, external_id=row.said.sku, title=row.said.title)
+
+        with ThreadPoolExecutor(HASH_THREADS) as threads:
+            return dict(zip([row.number for row in rows], threads.map(one, rows), strict=True))
+
+    def _register(
+        self, session: Session, rows: Sequence[Row], files: Mapping[int, images.NewFile | Outcome]
+    ) -> list[Outcome]:
+        found = {number: file for number, file in files.items() if isinstance(file, images.NewFile)}
+        registered = images.register(session, list(found.values()), self.job_id, self.priority)
+        self.replaced += [one.replaced for one in registered if one.replaced is not None]
+        became = dict(zip(found, registered, strict=True))
+        outcomes = [outcome for outcome in files.values() if isinstance(outcome, Outcome)]
+        spoken_of = [(row, became[row.number].image_id, row.said) for row in rows if row.number in became]
+        said = self._say(session, spoken_of)
+        new = {number for number, one in became.items() if one.state == "pending"}
+        return outcomes + [
+            replace(one, status="accepted") if one.number in new and one.status != "refused" else one
+            for one in said
+        ]
+
+    # --- pictures in the library
+
+    def _name(self, session: Session, rows: Sequence[Row]) -> list[Outcome]:
+        by_sku = skus.images_of(session, [row.said.sku for row in rows if row.said.sku])
+        wanted = {row.image_id for row in rows if row.image_id is not None}
+        wanted |= {image_id for found in by_sku.values() for image_id in found}
+        views = {view.id: view for view in hits.load(session, sorted(wanted))}
+        outcomes, spoken_of = [], []
+        for row in rows:
+            meant = _meant(row, by_sku, views)
+            said = _said_anew(row, meant) if isinstance(meant, ImageView) else meant
+            if isinstance(said, Outcome):
+                outcomes.append(said)
+            elif isinstance(meant, ImageView):
+                spoken_of.append((row, meant.id, said))
+        return outcomes + self._say(session, spoken_of)
+
+    def _say(self, session: Session, spoken_of: Sequence[tuple[Row, int, Said]]) -> list[Outcome]:
+        """Record what is said; a second row about the same image is refused rather than left to chance."""
+        outcomes, said = [], {}
+        for row, image_id, words in spoken_of:
+            first = self._spoken_of.setdefault(image_id, row.number)
+            if first == row.number:
+                said[image_id] = words
+            else:
+                reason = f"Row {first} is about the same image ({image_id}): leave one of them out."
+                outcomes.append(_refused(row, BAD_ROW, reason))
+        changed = statements.say(session, said, self.job_id, self.priority)
+        return outcomes + [
+            _outcome(row, "changed" if image_id in changed else "unchanged", image_id)
+            for row, image_id, _ in spoken_of
+            if self._spoken_of[image_id] == row.number
+        ]
+
+
+def _meant(row: Row, by_sku: Mapping[str, list[int]], views: Mapping[int, ImageView]) -> ImageView | Outcome:
+    """The image a row names, or why none."""
+    sku = row.said.sku
+    if row.image_id is not None:
+        view = views.get(row.image_id)
+        if view is None:
+            return _refused(row, UNKNOWN_IMAGE, f"There is no image {row.image_id} in the library.")
+        if sku and sku not in {source.external_id for source in view.sources}:
+            return _refused(row, UNKNOWN_SKU, f"Image {row.image_id} does not have the SKU {sku}.")
+        return view
+    found = by_sku.get(sku or "", [])
+    if not found:
+        return _refused(row, UNKNOWN_SKU, f"No image has the SKU {sku}. Bring it with a url or a path.")
+    if len(found) > 1:
+        which = ", ".join(map(str, found[:5]))
+        return _refused(
+            row, BAD_ROW, f"{len(found)} images have the SKU {sku} ({which}): keep the column id."
+        )
+    return views[found[0]]
+
+
+def _said_anew(row: Row, view: ImageView) -> Said | Outcome:
+    """What of a row is neither as it was exported nor as it is now."""
+    now = editable(view)
+    marks = dict(zip(now, row.cells.get("as_exported", "").split("-"), strict=False))
+    complete = len(marks) == len(now)
+
+    def anew(column: str) -> str | None:
+        cell = row.cells.get(column)
+        as_it_was = complete and digest(cell) == marks[column]
+        return None if cell is None or as_it_was or spoken(cell) == spoken(now[column]) else cell
+
+    captions = {text for text in (anew("alt_text"), anew("caption")) if text}
+    if len(captions) > 1:
+        return _refused(
+            row, BAD_ROW, "caption and alt_text were both edited, to different texts: edit one of them."
+        )
+    shown = set((now["tags"] or "").split("; "))
+    tags = tuple(tag for tag in row.said.tags if tag not in shown) if anew("tags") else ()
+    return Said(row.said.sku, anew("title"), next(iter(captions), None), tags, row.said.collection)
+
+
+def _uri(row: Row) -> str:
+    return row.cells.get("url") or row.cells.get("path") or f"sku:{row.said.sku}"
+
+
+def _outcome(row: Row, status: Status, image_id: int | None = None) -> Outcome:
+    return Outcome(row.number, _uri(row), status, row.said.sku, image_id)
+
+
+def _refused(row: Row, code: str, message: str) -> Outcome:
+    return Outcome(row.number, _uri(row), "refused", row.said.sku, None, code, message)
+
+
+def _bad(row: BadRow) -> Outcome:
+    return Outcome(row.number, f"row {row.number}", "refused", row.sku, None, BAD_ROW, row.reason)

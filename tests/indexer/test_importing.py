@@ -1,0 +1,252 @@
+"""From the rows of a manifest to images, and a table's way out and back."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from indexer.catalog import fetches, hits, images, jobs
+from indexer.errors import AddressRefused
+from indexer.importing import Importer, LocalFiles, Outcome
+from indexer.manifests import read
+from indexer.search import export
+from indexer.search.result import Hit, Why
+from indexer.tables import Caption, Fetch, ImageTag, Source
+from tests.catalogue import add_indexed, new_file
+from tests.pictures import scene
+
+Sessions = sessionmaker[Session]
+Import = Callable[..., list[Outcome]]
+
+
+@pytest.fixture
+def taken(sessions: Sessions) -> Import:
+    """Imports a table under a job of its own."""
+
+    def run(table: str | bytes, **changes: object) -> list[Outcome]:
+        with sessions.begin() as session:
+            job_id = jobs.create(session, "import")
+        importer = Importer(sessions, job_id, _check, **changes)  # type: ignore[arg-type]
+        data = table.encode() if isinstance(table, str) else table
+        return list(importer.run(read(io.BytesIO(data))))
+
+    return run
+
+
+def _check(url: str) -> None:
+    if not url.startswith("https://"):
+        raise AddressRefused("only https here")
+
+
+def shop(sessions: Sessions, *skus: str) -> list[int]:
+    """Indexed images of these SKUs, each with a machine's tag and caption."""
+    ids = []
+    with sessions.begin() as session:
+        for sku in skus:
+            ids.append(add_indexed(session, {"dress": 0.9}, title=f"IMG {sku}"))
+            session.query(Source).filter_by(image_id=ids[-1]).update({"external_id": sku})
+    return ids
+
+
+def exported(sessions: Sessions, ids: list[int], *columns: str) -> str:
+    with sessions() as session:
+        found = [Hit(view, Why()) for view in hits.load(session, ids)] if ids else []
+    return b"".join(export.written(found, "csv", columns)).decode()
+
+
+def spoken(sessions: Sessions) -> list[tuple[object, ...]]:
+    """Everything anybody says: captions, tags, titles."""
+    with sessions() as session:
+        captions = session.execute(select(Caption.image_id, Caption.annotator_id, Caption.text)).all()
+        tags = session.execute(select(ImageTag.image_id, ImageTag.annotator_id, ImageTag.tag_id)).all()
+        titles = session.execute(select(Source.image_id, Source.title, Source.external_id)).all()
+    return sorted(map(str, [*captions, *tags, *titles]))  # type: ignore[arg-type]
+
+
+def test_addresses_wait_to_be_fetched(sessions: Sessions, taken: Import) -> None:
+    """With what is said of them; the job counts them as waiting; a bad address is refused by its row."""
+    outcomes = taken("url,sku,alt_text,tags\nhttps://a/1.jpg,A,a cup,cup\nhttp://a/2.jpg,B,,\n")
+    assert [(one.number, one.status, one.code) for one in outcomes] == [
+        (2, "fetching", None),
+        (3, "refused", "address_refused"),
+    ]
+    with sessions() as session:
+        (waiting,) = session.scalars(select(Fetch))
+        assert (waiting.url, waiting.external_id, waiting.caption, waiting.tags) == (
+            "https://a/1.jpg",
+            "A",
+            "a cup",
+            ["cup"],
+        )
+        progress = jobs.progress(session, waiting.job_id)
+    assert progress is not None
+    assert (progress.total, progress.pending, progress.failed) == (2, 1, 1)
+
+
+def test_known_addresses_are_not_fetched_again(sessions: Sessions, taken: Import) -> None:
+    """What the row says is recorded at once; unless it is asked for."""
+    with sessions.begin() as session:
+        image_id = images.register(session, [new_file(kind="url", uri="https://a/1.jpg")])[0].image_id
+    table = "url,sku,title\nhttps://a/1.jpg,A,A cup\n"
+    assert [(one.status, one.image_id) for one in taken(table)] == [("changed", image_id)]
+    assert [one.status for one in taken(table)] == ["unchanged"]
+    assert [one.status for one in taken(table, refetch=True)] == ["fetching"]
+    with sessions() as session:
+        (view,) = hits.load(session, [image_id])
+        assert (view.title, view.sources[0].external_id) == ("A cup", "A")
+        assert fetches.waiting(session) == 1
+
+
+def test_local_files(sessions: Sessions, taken: Import, tmp_path: Path) -> None:
+    """From the manifest's folder on: registered with what is said; again, nothing changes."""
+    (tmp_path / "in").mkdir()
+    scene().save(tmp_path / "in/a.png")
+    files = LocalFiles(tmp_path, 10**6)
+    table = "path,sku,title,alt\nin/a.png,A,A cup,a cup\nin/b.png,B,,\n"
+    first, missing = taken(table, files=files)
+    assert (first.status, missing.status, missing.code) == ("accepted", "refused", "unreadable")
+    with sessions() as session:
+        (view,) = hits.load(session, [first.image_id or 0])
+        known = images.known_files(session, "path", [(tmp_path / "in/a.png").as_uri()])
+    assert (view.title, view.captions[0].text, view.sources[0].external_id) == ("A cup", "a cup", "A")
+    assert len(known) == 1
+    before = spoken(sessions)
+    taken(table, files=files)
+    assert spoken(sessions) == before
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret.png", "/etc/passwd", "in/../../secret.png", "link.png", "out/x.png"]
+)
+def test_files_elsewhere_are_refused(sessions: Sessions, taken: Import, tmp_path: Path, path: str) -> None:
+    """Upwards, absolute, by a link to a file or a folder: only what lies below the manifest is read."""
+    home = tmp_path / "home"
+    home.mkdir()
+    scene().save(tmp_path / "secret.png")
+    (home / "link.png").symlink_to(tmp_path / "secret.png")
+    (home / "out").symlink_to(tmp_path)
+    (outcome,) = taken(f"path\n{path}\n", files=LocalFiles(home, 10**6))
+    assert (outcome.status, outcome.code) == ("refused", "address_refused")
+    assert "--root" in (outcome.message or "")
+
+
+def test_no_local_files_for_strangers(taken: Import) -> None:
+    """Where none are allowed, a path is refused without a look at it."""
+    (outcome,) = taken("path\n/etc/passwd\n")
+    assert (outcome.status, outcome.code) == ("refused", "no_paths")
+
+
+def test_the_round_trip(sessions: Sessions, taken: Import) -> None:
+    """Exported by SKU, edited in two cells, brought back: those two are a person's now, all else is as it was."""
+    ids = shop(sessions, "A", "B", "C")
+    table = exported(sessions, ids, "sku", "title", "alt_text", "tags")
+    before = spoken(sessions)
+    assert [one.status for one in taken(table)] == ["unchanged"] * 3
+    assert spoken(sessions) == before
+    lines = table.splitlines()
+    lines[1] = "A,Red dress,a red dress on a hanger,dress"
+    lines[3] = lines[3].replace("IMG C", "Coat; blue")
+    assert [one.status for one in taken("\r\n".join(lines))] == ["changed", "unchanged", "changed"]
+    with sessions() as session:
+        a, b, c = hits.load(session, ids)
+    assert (a.title, a.captions[0].text, a.captions[0].kind) == (
+        "Red dress",
+        "a red dress on a hanger",
+        "person",
+    )
+    assert [caption.kind for caption in b.captions] == ["captioner"]
+    assert (c.title, [caption.kind for caption in c.captions]) == ("Coat; blue", ["captioner"])
+    assert {tag.kind for view in (a, b, c) for tag in view.tags} == {"tagger"}
+    assert [one.status for one in taken("\r\n".join(lines))] == ["unchanged"] * 3
+
+
+def test_every_column_comes_back(sessions: Sessions, taken: Import) -> None:
+    """A table with all columns, its paths and ids, changes nothing; nor does one opened and saved by a spreadsheet."""
+    ids = shop(sessions, "=cmd|' /C calc'!A0", "B")
+    table = exported(sessions, ids)
+    before = spoken(sessions)
+    assert [one.status for one in taken(table)] == ["unchanged"] * 2
+    saved = table.replace("\r\n", "\n").replace(",", ";").encode("utf-16")
+    assert {one.status for one in taken(saved)} <= {"unchanged", "refused"}
+    assert spoken(sessions) == before
+
+
+def test_what_changed_meanwhile_stays(sessions: Sessions, taken: Import) -> None:
+    """A cell as it was exported is no word against what somebody has written since."""
+    (image_id,) = shop(sessions, "A")
+    table = exported(sessions, [image_id], "id", "sku", "title", "caption", "alt_text", "as_exported")
+    taken("sku,title,alt_text\nA,Written meanwhile,written meanwhile\n")
+    before = spoken(sessions)
+    assert [one.status for one in taken(table)] == ["unchanged"]
+    assert spoken(sessions) == before
+    edited = table.replace("IMG A", "Written here")
+    assert [one.status for one in taken(edited)] == ["changed"]
+    with sessions() as session:
+        (view,) = hits.load(session, [image_id])
+    assert (view.title, view.captions[0].text) == ("Written here", "written meanwhile")
+
+
+def test_empty_cells_take_nothing_back(sessions: Sessions, taken: Import) -> None:
+    """Whoever clears a cell says nothing."""
+    ids = shop(sessions, "A")
+    taken("sku,title,alt_text\nA,Red dress,a red dress\n")
+    before = spoken(sessions)
+    assert [one.status for one in taken("sku,title,alt_text\nA,,\n")] == ["unchanged"]
+    assert spoken(sessions) == before
+    assert ids
+
+
+def test_rows_that_name_nothing_or_too_much(sessions: Sessions, taken: Import) -> None:
+    """Unknown SKUs, a SKU of several images, a wrong id, one image twice: each row says so, the others count."""
+    first, second, third = shop(sessions, "A", "A", "B")
+    table = f"""id,sku,title,caption,alt_text
+,X,t,,
+,A,t,,
+{first},A,one,,
+{second},B,t,,
+999999,,t,,
+,B,two,,
+{third},,again,,
+,Z,,,
+"""
+    outcomes = taken(table)
+    assert [(one.number, one.status, one.code) for one in outcomes] == [
+        (2, "refused", "unknown_sku"),
+        (3, "refused", "bad_row"),
+        (4, "changed", None),
+        (5, "refused", "unknown_sku"),
+        (6, "refused", "unknown_image"),
+        (7, "changed", None),
+        (8, "refused", "bad_row"),
+        (9, "refused", "unknown_sku"),
+    ]
+    assert "keep the column id" in (outcomes[1].message or "")
+    assert "Row 7" in (outcomes[6].message or "")
+    both = taken(f"id,caption,alt_text\n{first},one,another\n")
+    assert (both[0].code, "both edited" in (both[0].message or "")) == ("bad_row", True)
+
+
+def test_tags_are_added_as_a_persons(sessions: Sessions, taken: Import) -> None:
+    """Those the image does not show yet; an alias beside its tag is the tag once."""
+    (image_id,) = shop(sessions, "A")
+    assert [one.status for one in taken("sku,tags,collection\nA,dress; Red; red,Summer\n")] == ["changed"]
+    with sessions() as session:
+        (view,) = hits.load(session, [image_id])
+    assert {(tag.name, tag.kind) for tag in view.tags} == {("dress", "tagger"), ("red", "person")}
+
+
+def test_many_rows_are_many_transactions(
+    sessions: Sessions, taken: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Positions go on from one to the next, and workers are woken after each."""
+    monkeypatch.setattr("indexer.importing.CHUNK", 3)
+    woken: list[None] = []
+    table = "url\n" + "".join(f"https://a/{n}.jpg\n" for n in range(8))
+    outcomes = taken(table, wake=lambda: woken.append(None))
+    assert [one.number for one in outcomes] == list(range(2, 10))
+    assert len(woken) == 3
+    with sessions() as session:
+        assert sorted(session.scalars(select(Fetch.position))) == list(range(8))
