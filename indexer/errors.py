@@ -29,6 +29,7 @@ SightlineError
 ├── ClaimLost                 somebody else has taken over the work
 ├── CheckpointError           a weights file that does not fit its architecture
 ├── DownloadError             a published file that could not be brought here, or is not the published one
+├── BackupError               a folder that holds no whole backup
 ├── NoRoom                    the disk cannot hold what is to be written
 ├── VocabularyError           tag list, thresholds or names that do not fit each other
 └── ServiceUnavailable        Postgres, Redis or Milvus does not answer
@@ -218,6 +219,10 @@ class CheckpointError(SightlineError):
 
 class DownloadError(SightlineError):
     """A published file could not be brought here, or what came is not the published one."""
+
+
+class BackupError(SightlineError):
+    """A folder that holds no whole backup, or one this version cannot read."""
 
 
 class NoRoom(SightlineError):

@@ -29,7 +29,7 @@ ORDER = [
     {"fetching"},
     {"batching"},
     {"publishing"},
-    {"pipeline", "ingest", "consistency", "removal"},
+    {"pipeline", "ingest", "consistency", "backup", "removal"},
     {"postings"},
     {"nearest"},
     {"search", "contact_sheet"},

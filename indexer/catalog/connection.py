@@ -28,8 +28,8 @@ def sessions(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
 
 
-def migrate(url: str) -> None:
-    """Bring the schema to its newest version; several processes may try at once.
+def migrate(url: str, version: str = "head") -> None:
+    """Bring the schema up to a version, the newest unless told; several processes may try at once.
 
     Raises:
         ServiceUnavailable: Postgres does not answer.
@@ -41,7 +41,7 @@ def migrate(url: str) -> None:
     config.set_main_option("script_location", str(ROOT / "migrations"))
     config.attributes["url"] = url
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, version)
     except OperationalError as error:
         raise ServiceUnavailable("postgres", f"Postgres does not answer: {error.orig}") from error
 
