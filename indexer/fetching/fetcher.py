@@ -83,6 +83,9 @@ class Fetcher:
         file = images.NewFile(digest, len(data), "url", fetch.url, external_id=said.sku, title=said.title)
         with self.sessions.begin() as session:
             (registered,) = images.register(session, [file], fetch.job_id, fetch.priority)
+            self.storage.put_original(
+                digest, data
+            )  # once more: the same bytes may have been deleted meanwhile
             if not fetches.finish(session, fetch, registered.image_id):
                 session.rollback()  # another worker's by now, which does the same
                 return

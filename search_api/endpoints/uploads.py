@@ -1,5 +1,6 @@
 """New pictures from a browser or a program."""
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from indexer.catalog import images, jobs, work
-from indexer.errors import ImageError, ImageTooLarge, QueryError
+from indexer.errors import ImageError, ImageTooLarge, QueryError, ServiceUnavailable
 from indexer.images import content_hash, sniff
 from indexer.tables import ANNOTATED, PENDING
 from search_api import schemas
@@ -73,7 +74,7 @@ class Intake:
         """Register what was kept under one job, commit, then wake a worker.
 
         Raises:
-            ServiceUnavailable: Postgres does not answer.
+            ServiceUnavailable: Postgres does not answer; or one of the pictures was deleted meanwhile.
         """
         files = [outcome for outcome in self.outcomes if isinstance(outcome, images.NewFile)]
         if not files:
@@ -81,11 +82,20 @@ class Intake:
         with self.services.sessions.begin() as session:
             job_id = jobs.create(session, "upload")
             registered = images.register(session, files, job_id, work.INTERACTIVE)
+            self._make_sure_of(files)
             states = {f.uri: (r.image_id, r.state) for f, r in zip(files, registered, strict=True)}
             jobs.add_items(session, job_id, [self._item(*pair, states) for pair in self._pairs()])
         if PENDING in {state for _, state in states.values()}:
             self.services.queue.wake()
         return schemas.UploadOut(job_id=job_id, items=self._items(states))
+
+    def _make_sure_of(self, files: Sequence[images.NewFile]) -> None:
+        """That nobody has deleted the same bytes since they were found to be here already; nobody can from now on."""
+        for file in files:
+            if not self.services.storage.has_original(file.content_hash):
+                raise ServiceUnavailable(
+                    "storage", "A picture was deleted while it was being sent again. Send it once more."
+                )
 
     def _pairs(self) -> list[tuple[str, images.NewFile | Problem]]:
         return list(zip(self.names, self.outcomes, strict=True))

@@ -1,5 +1,6 @@
 """Adding pictures over HTTP."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -7,6 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from indexer.errors import ServiceUnavailable
+from search_api.endpoints.uploads import Intake
+from search_api.multipart import Part
 from tests.search_api.conftest import bring
 from workers.runtime import Runtime
 
@@ -134,3 +138,17 @@ def test_file_names_are_only_names(client: TestClient, library: dict[str, int], 
     item = client.post("/v1/images", content=body, headers=headers).json()["items"][0]
     no_trace.append(item["image_id"])
     assert item["name"] == "passwd été 猫.png"
+
+
+def test_bytes_deleted_while_they_are_sent_again_are_not_taken(
+    client: TestClient, library: dict[str, int]
+) -> None:
+    """Found to be here already, then deleted by somebody else: nothing is promised that could not be kept."""
+    services = client.app.state.services  # type: ignore[attr-defined]
+    intake = Intake(services)
+    intake.take(Part("file", "late.png", bytearray(_new_picture(77)), False))
+    services.storage.delete(hashlib.sha256(_new_picture(77)).digest())
+    before = client.get("/v1/stats").json()["images"]
+    with pytest.raises(ServiceUnavailable, match="Send it once more"):
+        intake.finish()
+    assert client.get("/v1/stats").json()["images"] == before
