@@ -70,6 +70,9 @@ def search(
     workspace = open_workspace()
     searcher = open_searcher(workspace)
     terms = (*asked.terms, *(_example(searcher, workspace, text) for text in like))
+    if terms:  # before the clock of the search runs
+        with remarks.status("Loading what ranks by meaning ..."):
+            searcher.semantics()
     wanted = Request(limit, facets=FIELDS if facets else (), all=everything, explain=explain)
     result = searcher.search(Query(terms, asked.filter, asked.order), wanted)
     if as_json:

@@ -35,7 +35,8 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.visual_encoder = SwinBackbone(config.swin)
-        self.image_queries = nn.Parameter(torch.randn(config.queries, config.pool.hidden) * 0.02)
+        self.image_queries = nn.Parameter(torch.empty(config.queries, config.pool.hidden))
+        nn.init.normal_(self.image_queries, std=0.02)
         self.image_pool = TagDecoder(config.pool)
         self.image_proj = nn.Linear(config.swin.width + config.queries * config.pool.hidden, config.dimension)
         self.text_encoder = TextEncoder(config.text)

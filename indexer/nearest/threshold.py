@@ -161,7 +161,8 @@ def _answer(question: Question, seen: _Seen, scores: _Scores, page: Scores) -> A
         return Answer(page, question.counted, len(question.counted), True)
     surely = seen.sure & (seen.upper >= floor + slack)
     if seen.unseen + slack >= floor:
-        return Answer(page, None, int(np.count_nonzero(surely)), False)
+        least = max(np.count_nonzero(surely), np.count_nonzero(page.fused >= floor))
+        return Answer(page, None, int(least), False)
     doubtful = scores.of(seen.ids[~surely & (seen.upper >= floor - slack)])
     above = BitMap(seen.ids[surely].astype(np.uint32)) | above_floor(question, doubtful)
     return Answer(page, above, len(above), True)

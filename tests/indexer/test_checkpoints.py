@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,15 @@ def test_unknown_architecture(tmp_path: Path) -> None:
 def test_bundled_weights_are_small() -> None:
     """All bundled weights together stay under 30 MB."""
     assert sum(file.stat().st_size for file in BUNDLED.rglob("*.safetensors")) < 30e6
+
+
+def test_loading_does_not_import_the_compiler() -> None:
+    """Which takes seconds that every search from the command line would wait for."""
+    code = (
+        "import sys; from indexer import predictors\n"
+        "how = predictors.options('cpu', None, 'exact')\n"
+        "predictors.load_tagger('small', **how, own_tags=()); predictors.load_captioner('small', **how)\n"
+        "predictors.load_embedder('small', **how).embed_texts(['a dog'])\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
