@@ -1,20 +1,17 @@
 """Who may do what, with keys, without any, and from where."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
 
-from indexer import local_stack
 from indexer.catalog import api_keys
 from indexer.catalog.api_keys import SCOPES
 from indexer.errors import ServiceUnavailable
 from indexer.settings import Settings
 from search_api.access import WRONG_KEYS_A_MINUTE
 from search_api.app import create_app
-from tests.conftest import own_database
-from tests.search_api.locked import Locked, locked
+from tests.search_api.locked import Locked
 
 DESCRIBED = create_app(Settings()).openapi()["paths"]
 OPERATIONS = [(method.upper(), path) for path, methods in DESCRIBED.items() for method in methods]
@@ -27,15 +24,6 @@ def _scope(method: str, path: str) -> str:
 
 
 GUARDED = [(method, path, _scope(method, path)) for method, path in OPERATIONS if path not in OPEN]
-
-
-@pytest.fixture(scope="module")
-def doors(stack: local_stack.Endpoints, stack_settings: Settings, migrated_template: str) -> Iterator[Locked]:
-    """A library with keys, its catalogue apart from the other tests'."""
-    with own_database(stack.postgres_url, migrated_template) as url:
-        own = {"postgres_url": url, "redis_url": stack.redis_url, "milvus_url": stack.milvus_url}
-        with locked(Settings(home=stack_settings.home, **own)) as found:  # type: ignore[arg-type]
-            yield found
 
 
 def test_everything_is_guarded_and_says_so() -> None:
