@@ -1,4 +1,4 @@
-"""How many images the models look at at once, and whose turn it is."""
+"""How many images the models look at at once, whose turn it is, and who must be alone."""
 
 import threading
 import time
@@ -27,14 +27,12 @@ class BatchSize:
     def now(self) -> int:
         """At least 1."""
         with self._lock:
-            if self._per_image_s * self._most <= self._seconds:
-                return self._most
-            return max(1, int(self._seconds / self._per_image_s))
+            return self._now()
 
     def took(self, images: int, seconds: float) -> None:
-        """Learn from a batch; the smaller it was, the less it says."""
+        """Learn from a batch; the further it was from full, the less it says."""
         with self._lock:
-            weight = LEARNING * min(1.0, images / self._most)
+            weight = LEARNING * min(1.0, images / self._now())
             known = self._per_image_s or seconds / images
             self._per_image_s = known + weight * (seconds / images - known)
 
@@ -42,6 +40,47 @@ class BatchSize:
         """That many did not fit into memory: from now on at most half as many."""
         with self._lock:
             self._most = max(1, min(self._most, images // 2))
+
+    def _now(self) -> int:
+        if self._per_image_s * self._most <= self._seconds:
+            return self._most
+        return max(1, int(self._seconds / self._per_image_s))
+
+
+class Company:
+    """Lets batches in together, or one alone: a batch suspected of killing its worker must not take others with it."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._one_alone = False
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Be inside with others, once nobody is or wants to be alone."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._one_alone)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until the others have left, and let nobody in meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._one_alone)
+            self._one_alone = True
+            self._changed.wait_for(lambda: not self._inside)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._one_alone = False
+                self._changed.notify_all()
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
+from kombu.entity import Queue
 
 from indexer import logs
 from indexer.local_stack import endpoints
 from indexer.settings import get_settings
-from indexer.task_queue import OPTIONS
+from indexer.task_queue import OPTIONS, QUEUES
 from workers import runtime
 from workers.telemetry import Telemetry
 
@@ -22,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 
 def _options() -> dict[str, Any]:
-    return {**OPTIONS, "broker_url": endpoints(get_settings()).redis_url}
+    queues = [Queue(name) for name in QUEUES]  # unless --queues names some of them
+    return {**OPTIONS, "broker_url": endpoints(get_settings()).redis_url, "task_queues": queues}
 
 
 app = Celery("sightline", include=["workers.tasks"])

@@ -59,33 +59,41 @@ def add(session: Session, image_ids: Sequence[int], job_id: int | None = None, p
     session.execute(statement.on_conflict_do_update(index_elements=["image_id"], set_=sooner))
 
 
-def claim(session: Session, worker_id: int, most: int, urgent: bool = False) -> Claim:
-    """The next images of one priority, at most `most`; none if nothing waits.
+def claim(
+    session: Session, worker_id: int, most: int, urgent: bool = False, alone: bool = False
+) -> Claim | None:
+    """The next images of one priority, at most `most`; None if nothing waits.
 
-    Images that were in a batch that killed its worker come in batches of half its size, apart from all others.
+    Images that were at hand when their worker died are suspects: they come in batches of half the size, apart from all
+    others, and only to who does nothing else meanwhile. Who does gets an empty claim.
 
     Args:
         session: its transaction should end at once.
         worker_id: who claims.
         most: how many at most.
         urgent: only images somebody waits for.
+        alone: whether this worker has nothing else at hand.
     """
     free = _free() & (Work.priority == INTERACTIVE) if urgent else _free()
-    head = select(Work.priority, Work.batch_limit).where(free).order_by(Work.priority, Work.image_id).limit(1)
-    first = head.cte("head")
-    priority, limit = (
-        select(first.c.priority).scalar_subquery(),
-        select(first.c.batch_limit).scalar_subquery(),
+    first = session.execute(
+        select(Work.priority, Work.batch_limit).where(free).order_by(Work.priority, Work.image_id).limit(1)
+    ).first()
+    if first is None:
+        return None
+    if first.batch_limit is not None and not alone:
+        return Claim([], first.batch_limit)
+    like_first = and_(
+        free, Work.priority == first.priority, Work.batch_limit.is_not_distinct_from(first.batch_limit)
     )
     picked = (
-        select(Work.image_id, Work.batch_limit)
-        .where(free, Work.priority == priority, Work.batch_limit.is_not_distinct_from(limit))
+        select(Work.image_id)
+        .where(like_first)
         .order_by(Work.image_id)
-        .limit(func.least(most, limit))
-        .with_for_update(skip_locked=True, of=Work)
+        .limit(min(most, first.batch_limit or most))
+        .with_for_update(skip_locked=True)
         .cte("picked")
     )
-    rows = session.execute(
+    rows = session.scalars(
         update(Work)
         .where(Work.image_id == picked.c.image_id)
         .values(
@@ -93,10 +101,10 @@ def claim(session: Session, worker_id: int, most: int, urgent: bool = False) -> 
             claimed_until=_held(),
             batch_limit=select(func.count()).select_from(picked).scalar_subquery(),
         )
-        .returning(Work.image_id, picked.c.batch_limit)
+        .returning(Work.image_id)
         .execution_options(synchronize_session=False)
-    ).all()
-    return Claim(sorted(row[0] for row in rows), rows[0][1] if rows else None)
+    )
+    return Claim(sorted(rows), first.batch_limit)
 
 
 def items(session: Session, image_ids: Sequence[int], worker_id: int | None) -> list[WorkItem]:
@@ -138,14 +146,20 @@ def release(session: Session, claim: Claim, worker_id: int) -> None:
 
 
 def put_off(
-    session: Session, image_id: int, worker_id: int | None, code: str, message: str, wait_s: float
+    session: Session,
+    image_id: int,
+    worker_id: int | None,
+    code: str,
+    message: str,
+    wait_s: float,
+    alone: bool = False,
 ) -> None:
-    """Note an attempt in vain: looked at again, alone, in `wait_s` seconds; given up after ATTEMPTS."""
+    """Note an attempt in vain: it is looked at again in `wait_s` seconds, `alone` if asked; given up after ATTEMPTS."""
     mine = and_(Work.image_id == image_id, Work.claimed_by.is_not_distinct_from(worker_id))
     later = {
         "claimed_by": None,
         "claimed_until": None,
-        "batch_limit": 1,
+        "batch_limit": 1 if alone else None,
         "attempts": Work.attempts + 1,
         "not_before": func.now() + func.make_interval(0, 0, 0, 0, 0, 0, wait_s),
         "error_code": code,

@@ -6,7 +6,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.batching import BatchSize, ModelsTurn
+from indexer.batching import BatchSize, Company, ModelsTurn
 
 
 def test_slow_models_get_small_batches() -> None:
@@ -80,3 +80,35 @@ def test_a_failed_batch_gives_its_turn_back() -> None:
                 raise ValueError
         except ValueError:
             assert turn.longest() is None
+
+
+def test_alone_is_alone() -> None:
+    """It waits for those inside, and those who come later wait for it."""
+    company, order = Company(), []
+    inside, leave = threading.Event(), threading.Event()
+
+    def together(name: str, first: bool) -> None:
+        with company.together():
+            if first:
+                inside.set()
+                leave.wait(5)
+            order.append(name)
+
+    def alone() -> None:
+        with company.alone():
+            order.append("alone")
+            time.sleep(0.1)
+            order.append("still alone")
+
+    threads = [threading.Thread(target=together, args=("first", True))]
+    threads[0].start()
+    inside.wait(5)
+    threads += [threading.Thread(target=alone), threading.Thread(target=together, args=("late", False))]
+    for thread in threads[1:]:
+        thread.start()
+        time.sleep(0.05)
+    assert order == []
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert order == ["first", "alone", "still alone", "late"]
