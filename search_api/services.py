@@ -29,12 +29,13 @@ from indexer.search import Searcher
 from indexer.settings import Settings
 from indexer.storage import Storage
 from indexer.task_queue import TaskQueue
+from search_api.condition import Condition, checks
 from search_api.heat_maps import HeatMaps
 from search_api.meaning import SemanticsInEffect, TaggerInEffect
 
 logger = logging.getLogger(__name__)
 DECODERS = 2
-MILVUS_ANSWERS_S = 10.0
+MILVUS_ANSWERS_S = 3.0  # when it is asked whether it is there
 T = TypeVar("T")
 
 
@@ -75,6 +76,7 @@ class Services:
     semantics: SemanticsInEffect
     searcher: Part[Searcher]
     heat_maps: HeatMaps
+    condition: Condition
     reconnecting: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -100,6 +102,7 @@ class Services:
             except (ServiceUnavailable, OperationalError, ModelMissing) as error:
                 logger.warning("starting without it: %s", error)
         self.semantics.watch()
+        self.condition.watch(self.reconnect)
 
     def reconnect(self) -> None:
         """Look for the servers again, aside: a private one that died is started anew meanwhile."""
@@ -117,6 +120,7 @@ class Services:
 
     def close(self) -> None:
         """End connections and decoding processes."""
+        self.condition.close()
         self.pool.close()
         self.searcher.take()
         self.semantics.close()
@@ -162,6 +166,7 @@ def open_services(settings: Settings) -> Services:
         semantics,
         searcher,
         heat_maps,
+        Condition(checks(queues.get, milvus.get, lambda: connection.sessions(engine.get()))),
     )
 
 

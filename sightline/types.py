@@ -84,6 +84,13 @@ class Facet(TypedDict):
     selected: Literal["include", "exclude"] | None
 
 
+class Missing(TypedDict):
+    """A part that does not work at the moment, and what that means."""
+
+    part: Literal["milvus", "redis", "workers"]
+    detail: str
+
+
 class Page(TypedDict):
     """A page of hits; `next_cursor` is None on the last."""
 
@@ -94,6 +101,7 @@ class Page(TypedDict):
     facets: dict[str, list[Facet]]
     next_cursor: str | None
     took_ms: float
+    degraded: list[Missing]
     explain: dict[str, Any] | None
 
 
@@ -212,5 +220,7 @@ class Stats(TypedDict):
     """The library at a glance."""
 
     images: dict[str, int]
+    waiting: dict[str, int]
+    workers: int
     queued_tasks: int | None
     max_bytes: int

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from indexer.catalog import images
 
 # Nobody has seen a worker that has not said it lives for this long.
-SEEN_WITHIN_S = 60
+SEEN_WITHIN_S = 30
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Backlog:
-    """Images by state; work by queue, `index`, `fetch` and `writes`; worker processes seen within the minute."""
+    """Images by state; work by queue, `index`, `fetch` and `writes`; worker processes seen of late."""
 
     images: dict[str, int]
     queues: dict[str, Waiting]
@@ -34,8 +34,12 @@ class Backlog:
 def read(session: Session) -> Backlog:
     """The backlog now. Counts every image: at ten million, about a second."""
     queues = {name: Waiting(*session.execute(text(statement)).one()) for name, statement in _QUEUES.items()}
-    workers = session.execute(text(_WORKERS), {"seconds": SEEN_WITHIN_S}).scalar_one()
-    return Backlog(images.count_by_state(session), queues, workers)
+    return Backlog(images.count_by_state(session), queues, workers(session))
+
+
+def workers(session: Session) -> int:
+    """How many worker processes are alive."""
+    return int(session.execute(text(_WORKERS), {"seconds": SEEN_WITHIN_S}).scalar_one())
 
 
 _CLAIMABLE = """

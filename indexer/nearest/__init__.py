@@ -27,7 +27,7 @@ from indexer.nearest.matrix import EmbeddingMatrix, as_array
 from indexer.nearest.memory import HeldEmbeddings
 from indexer.nearest.planner import Offer, Planner, Situation, deeper, first_depth
 from indexer.nearest.ranking import Scores
-from indexer.nearest.stored import StoredEmbeddings
+from indexer.nearest.stored import StoredEmbeddings, without_embeddings
 from indexer.nearest.target import CHANNELS, Channel, Found, Key, Plan, PlanName, Target
 
 __all__ = ["CHANNELS", "Channel", "Found", "Key", "Nearest", "Plan", "PlanName", "Target"]
@@ -134,8 +134,9 @@ class Nearest:
         stored = StoredEmbeddings(session, self._embedder_id, self._store.dimension)
         search = _Search(question, situation, matrix, stored, {"memory": self._held.state})
         search.offers = self._planner.offers(question, situation)
-        if time.monotonic() < self._away_until and _without_milvus(search):
+        if time.monotonic() < self._away_until and (offers := _without_milvus(search)):
             search.detail["milvus"] = "away"
+            search.offers = offers
             return search
         try:
             search.situation = replace(situation, index="flat" if self._store.exact else "hnsw")
@@ -183,6 +184,8 @@ class Nearest:
             return _ranked(question, search.stored.score), offer
         if name == "stream":
             return _ranked(question, search.stored.score_all), offer
+        if name == "bonus":
+            return _ranked(question, without_embeddings), offer
         if name == "ids":
             return self._ids(search), offer
         return self._overfetch(search)
@@ -232,9 +235,15 @@ def _only(offers: dict[PlanName, Offer], plan: PlanName) -> dict[PlanName, Offer
 
 
 def _without_milvus(search: _Search) -> dict[PlanName, Offer]:
-    """The plans on offer that need no Milvus and end in reasonable time."""
-    few = len(search.question.counted) <= STORED_MOST
-    return {n: o for n, o in search.offers.items() if n == "exact" or (n == "stored" and few)}
+    """The plans on offer that need no Milvus and end in reasonable time; at worst one that compares no embeddings."""
+    question = search.question
+    few = len(question.counted) <= STORED_MOST
+    offers: dict[PlanName, Offer] = {
+        n: o for n, o in search.offers.items() if n == "exact" or (n == "stored" and few)
+    }
+    if not offers and len(question.target.bonus_ids):
+        offers["bonus"] = Offer("bonus", (1, len(question.counted)))
+    return offers
 
 
 def _ranked(question: Question, score: Callable[[Target, NDArray[np.int64]], Scores]) -> Answer:

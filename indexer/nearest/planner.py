@@ -17,6 +17,7 @@ GUESSES: Mapping[str, tuple[float, ...]] = {
     "gather": (1.0, 4e-4),
     "stored": (2.0, 0.012),
     "stream": (5.0, 0.006),
+    "bonus": (1.0, 2e-4),
     # A FLAT index compares every row there is; HNSW walks a graph.
     "ids flat": (6.0, 6e-4, 0.004),
     "ids hnsw": (6.0, 1e-6, 0.006),

@@ -18,6 +18,11 @@ def cosines(rows: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[n
     return rows.astype(np.float64) @ vector.astype(np.float64)
 
 
+def without_embeddings(target: Target, ids: NDArray[np.int64]) -> Scores:
+    """Scores of images as if none had an embedding: what the target says of those, and their bonus."""
+    return scored(target, ids, {channel: np.full(len(ids), np.nan) for channel in target.channels})
+
+
 class StoredEmbeddings:
     """The embeddings of one embedder in Postgres, each of `dimension` components."""
 

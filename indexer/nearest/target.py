@@ -11,7 +11,7 @@ from pyroaring import BitMap
 from indexer.errors import QueryError
 
 Channel = Literal["image", "caption"]
-PlanName = Literal["exact", "stored", "ids", "overfetch", "stream"]
+PlanName = Literal["exact", "stored", "ids", "overfetch", "stream", "bonus"]
 Key = tuple[float, int]  # (fused, image id): where a page ended
 
 CHANNELS: tuple[Channel, ...] = ("image", "caption")
@@ -64,7 +64,8 @@ class Plan:
     Attributes:
         name: `exact` scans the embeddings held in memory; `stored` scores the few that pass, read from Postgres;
             `ids` pushes the passing ids to Milvus; `overfetch` filters what Milvus finds without a filter;
-            `stream` reads every stored embedding.
+            `stream` reads every stored embedding; `bonus` compares no embeddings, as there is no way to, and goes by
+            the bonuses alone.
         estimates_ms: what each plan that was possible was expected to take.
         took_ms: what this one took.
         detail: facts of the run: rows scored, depth reached, whether Milvus was away, why a plan was left.

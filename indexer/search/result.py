@@ -54,11 +54,19 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A part that does not work (`milvus`, `redis`, `workers`), and what that means for whoever searches."""
+
+    part: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """A page of hits, best first.
 
     `total` images pass the filter and, with terms, stand out; `hidden` pass the filter and do not. `cutoff` is the
-    score that tells them apart. `next_cursor` is None on the last page.
+    score that tells them apart. `next_cursor` is None on the last page. `degraded`: what the search had to do without.
     """
 
     query: Query
@@ -70,3 +78,4 @@ class SearchResult:
     cutoff: float | None = None
     next_cursor: str | None = None
     explanation: Explanation | None = None
+    degraded: Sequence[Missing] = ()

@@ -19,11 +19,13 @@ from indexer.search import cursor, explaining, ranking
 from indexer.search.composition import Vector
 from indexer.search.cursor import Cursor, Key
 from indexer.search.ranking import Meaning, Semantics
-from indexer.search.result import Count, Explanation, Hit, Request, SearchResult
+from indexer.search.result import Count, Explanation, Hit, Missing, Request, SearchResult
 from indexer.stage_clock import StageClock
 
 MAX_LIMIT = 500
 NEWEST_FIRST = Order("added")
+WITHOUT_MILVUS = "Milvus does not answer; embeddings were compared without it, and nothing is missing."
+BY_TAGS_ALONE = "Milvus does not answer; found by the tags your words name, not by how pictures look."
 
 
 @dataclass(frozen=True)
@@ -205,12 +207,19 @@ class Searcher:
             page.meaning.floor - page.meaning.offset if page.meaning else None,
             page.next_cursor,
             _explanation(page, clock) if asked.request.explain else None,
+            _degraded(page.found),
         )
 
     def _hits(self, session: Session, asked: _Asked, page: _Page) -> tuple[Hit, ...]:
         if page.meaning is None or page.found is None:
             return explaining.plain_hits(session, page.ids, asked.query)
         return explaining.ranked_hits(session, page.ids, asked.query, page.meaning, page.found)
+
+
+def _degraded(found: Found | None) -> tuple[Missing, ...]:
+    if found is None or found.plan.detail.get("milvus") != "away":
+        return ()
+    return (Missing("milvus", BY_TAGS_ALONE if found.plan.name == "bonus" else WITHOUT_MILVUS),)
 
 
 def _sorted(asked: _Asked, ids: BitMap, order: Order) -> tuple[list[int], Key | None]:

@@ -93,4 +93,5 @@ def _request(body: schemas.SearchIn) -> Request:
 def _answer(
     services: Services, asked: language.Query, request: Request, fields: list[str] | None
 ) -> schemas.SearchOut:
-    return hits.result(services.searcher.get().search(asked, request), fields)
+    found = services.searcher.get().search(asked, request)
+    return hits.result(found, fields, services.condition.missing)

@@ -11,7 +11,11 @@ class StatsOut(BaseModel):
     images: dict[str, int] = Field(
         description="images by state", examples=[{"pending": 3, "annotated": 0, "indexed": 997, "failed": 1}]
     )
-    queued_tasks: int | None = Field(description="messages waiting for a worker; none if Redis is away")
+    waiting: dict[str, int] = Field(
+        description="what is left to do, by kind of work", examples=[{"index": 3, "fetch": 0, "writes": 0}]
+    )
+    workers: int = Field(description="worker processes alive; with none, what waits goes on waiting")
+    queued_tasks: int | None = Field(description="messages that wake workers; none if Redis is away")
     max_bytes: int = Field(description="largest file accepted, in bytes")
 
 
@@ -26,7 +30,7 @@ class ReadyOut(BaseModel):
     """Which parts work."""
 
     status: Literal["ready", "degraded", "unavailable"] = Field(
-        description="degraded: search works, adding pictures does not"
+        description="degraded: search works, though a part is missing; unavailable: it cannot"
     )
     parts: dict[str, PartStatus]
 

@@ -143,6 +143,13 @@ class ExplainOut(BaseModel):
     detail: dict[str, Any]
 
 
+class MissingOut(BaseModel):
+    """A part that does not work at the moment, and what that means for this answer or the library."""
+
+    part: Literal["milvus", "redis", "workers"]
+    detail: str
+
+
 class SearchOut(BaseModel):
     """A page of hits, best first."""
 
@@ -156,4 +163,5 @@ class SearchOut(BaseModel):
     facets: dict[str, list[FacetOut]]
     next_cursor: str | None = Field(description="`cursor` of the next page; none if this is the last")
     took_ms: float = Field(description="time the search took, in milliseconds")
+    degraded: list[MissingOut] = Field(description="what does not work at the moment; empty when all is well")
     explain: ExplainOut | None

@@ -1,17 +1,21 @@
 """A search's answer -> what goes over the wire."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from indexer import query as language
 from indexer.search import Count, Hit, SearchResult
 from indexer.search.reasons import MatchedTag
-from indexer.search.result import Explanation
+from indexer.search.result import Explanation, Missing
 from search_api import schemas, views
 
 
-def result(found: SearchResult, fields: list[str] | None = None) -> schemas.SearchOut:
-    """A page of hits; of each only `fields`, if given."""
+def result(
+    found: SearchResult, fields: list[str] | None = None, missing: Sequence[Missing] = ()
+) -> schemas.SearchOut:
+    """A page of hits; of each only `fields`, if given. `missing` parts are told unless the search itself did."""
+    degraded = {part.part: part.detail for part in (*missing, *found.degraded)}
     tree = language.to_json(found.query)
     return schemas.SearchOut(
         query=language.to_text(found.query),
@@ -30,6 +34,7 @@ def result(found: SearchResult, fields: list[str] | None = None) -> schemas.Sear
         },
         next_cursor=found.next_cursor,
         took_ms=round(found.took_ms, 2),
+        degraded=[schemas.MissingOut(part=part, detail=detail) for part, detail in degraded.items()],
         explain=found.explanation and explanation(found.explanation),
     )
 

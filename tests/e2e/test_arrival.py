@@ -1,7 +1,7 @@
 """A newcomer's first minutes: an empty library, pictures added, one file that is none."""
 
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Arrival, NewPage
 
@@ -43,4 +43,19 @@ def test_a_picture_that_is_gone_says_so(new_page: NewPage) -> None:
     expect(dialog.get_by_role("heading", name="Not found")).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+    expect(page.locator("#results .card").first).to_be_visible()
+
+
+def test_what_does_not_work_is_said_in_one_quiet_line(page: Page) -> None:
+    """A part that is missing is told beside the pictures, which stay; all is well: nothing is said."""
+    expect(page.locator("#degraded")).to_be_hidden()
+
+    def without_workers(route: Route) -> None:
+        answer = route.fetch()
+        told = {"part": "workers", "detail": "No worker is running; new pictures wait until one is."}
+        route.fulfill(response=answer, json={**answer.json(), "degraded": [told]})
+
+    page.route("**/v1/search", without_workers)
+    page.reload()
+    expect(page.locator("#degraded")).to_have_text("No worker is running; new pictures wait until one is.")
     expect(page.locator("#results .card").first).to_be_visible()

@@ -8,7 +8,7 @@ export const PAGE = 80;
 const MOST_AT_ONCE = 200;
 const NEAREST = 24;
 export const FACETS = ["tag", "year", "format", "source", "collection"];
-const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, cutoff: null, cursor: null, tookMs: 0, error: null, question: null, nearest: false };
+const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, cutoff: null, cursor: null, tookMs: 0, degraded: [], error: null, question: null, nearest: false };
 
 /** The answer so far. `error` is set instead when the question was refused. */
 export const results = { ...EMPTY, busy: false };
@@ -56,7 +56,7 @@ export async function ask({ quiet = false, wanted = 0 }) {
 
 const size = (wanted) => Math.min(MOST_AT_ONCE, Math.max(PAGE, wanted));
 const body = ({ q, all }) => ({ q: q.trim(), all });
-const parts = (found) => ({ total: found.total, hidden: found.hidden_below_cutoff, cutoff: found.cutoff, cursor: found.next_cursor, tookMs: found.took_ms });
+const parts = (found) => ({ total: found.total, hidden: found.hidden_below_cutoff, cutoff: found.cutoff, cursor: found.next_cursor, tookMs: found.took_ms, degraded: found.degraded });
 
 /** Where nothing stands out, a few of what comes nearest: better than an empty page, and said to be no more than that. */
 async function showNearest(now, mine) {

@@ -53,6 +53,8 @@ function draw() {
   $("took").textContent = nothing ? "" : milliseconds(results.tookMs);
   $("with-all").hidden = !results.total.value;
   drawHidden();
+  $("degraded").textContent = results.degraded.map(({ detail }) => detail).join(" ");
+  $("degraded").hidden = !results.degraded.length;
 }
 
 function drawHidden() {

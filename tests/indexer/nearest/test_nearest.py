@@ -246,6 +246,23 @@ def test_milvus_away_a_few_are_read_from_postgres(filled: Library, monkeypatch: 
                 away.search(session, target, within=None, library=filled.ids, limit=10)
 
 
+def test_milvus_away_and_too_much_to_read_bonuses_are_what_is_left(
+    filled: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who get one come first, the rest as if nothing had an embedding; the plan says so."""
+    away = Nearest(_nowhere(), filled.embedder_id, 0)
+    monkeypatch.setattr(nearest_package, "STORED_MOST", 0)
+    ids = list(filled.ids)
+    target = _target((1, 2), 1.0, 1.0, 0.125, {ids[7]: 0.5, ids[3]: 2.0})
+    with filled.sessions() as session:
+        for _ in range(2):
+            found = away.search(session, target, within=None, library=filled.ids, limit=3, floor=0.3)
+            assert found.ids.tolist() == [ids[3], ids[7], ids[0]]
+            assert found.fused.tolist() == [2.25, 0.75, 0.25]
+            assert found.above == BitMap([ids[3], ids[7]])
+            assert (found.plan.name, found.plan.detail["milvus"]) == ("bonus", "away")
+
+
 def test_a_target_whose_parts_do_not_fit_is_refused() -> None:
     """Before anything is searched, by name."""
     with pytest.raises(QueryError, match="Weights"):

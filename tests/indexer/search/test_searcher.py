@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexer import nearest
 from indexer.catalog import annotations, edits
+from indexer.embeddings import EmbeddingStore
 from indexer.errors import NotFound, QueryError, ServiceUnavailable, UnknownTag
+from indexer.nearest.planner import GUESSES
 from indexer.postings import FIELDS, Postings
 from indexer.publishing import rows_of
 from indexer.query import EVERYTHING, All, ExampleTerm, ImageTerm, Not, Order, Query, TagIs, TextTerm, parse
@@ -188,6 +191,31 @@ def test_browsing_needs_no_models(library: Library) -> None:
     assert result.explanation.plan == "postings"
     with pytest.raises(ServiceUnavailable):
         searcher.search(parse("a dog"))
+
+
+def test_without_milvus_a_search_says_so(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compared otherwise it is whole; with nothing to compare it goes by the tags that words name."""
+    ids = _fill(library, 60)
+
+    def away(*_: object, **__: object) -> None:
+        raise ServiceUnavailable("milvus", "away")
+
+    assert library.searcher.search(parse("rare")).degraded == ()
+    monkeypatch.setattr(EmbeddingStore, "nearest", away)
+    monkeypatch.setattr(nearest, "AWAY_S", 0.0)
+    for model in ("stored", "stream"):
+        monkeypatch.setitem(GUESSES, model, (1e6, 1.0))
+    library.__dict__.pop("semantics")
+    [missing] = library.searcher.search(parse("rare")).degraded
+    assert (missing.part, "nothing is missing" in missing.detail) == ("milvus", True)
+    monkeypatch.setattr(nearest, "STORED_MOST", 0)
+    found = library.searcher.search(parse("rare"))
+    assert set(_ids(found)) == set(ids[::10])
+    [missing] = found.degraded
+    assert "by the tags" in missing.detail
+    assert [hit.why.channels["image"].part for hit in found.hits] == pytest.approx([0.0] * len(found.hits))
+    with pytest.raises(ServiceUnavailable):
+        library.searcher.search(Query((ImageTerm(ids[5]),)))
 
 
 def test_a_persons_word_is_in_the_next_search(library: Library) -> None:

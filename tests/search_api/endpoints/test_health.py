@@ -1,13 +1,21 @@
 """Alive, ready, how full; and what still works while a store is away."""
 
+import io
 from collections.abc import Iterator
+from datetime import timedelta
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
+from sqlalchemy import func, update
 
 from indexer.local_stack import endpoints
 from indexer.settings import Settings
+from indexer.tables import WorkerProcess
 from search_api.app import create_app
+from tests.search_api.conftest import bring
+from workers.runtime import Runtime
 
 NOWHERE = "127.0.0.1:9"
 
@@ -50,44 +58,88 @@ def without_postgres(library: dict[str, int], web_settings: Settings) -> Iterato
     yield from _without("postgres", web_settings)
 
 
-def test_all_is_well(client: TestClient, library: dict[str, int]) -> None:
-    """With every server up each part is ok."""
+def _missing(client: TestClient, **body: object) -> dict[str, str]:
+    """What a search says is missing, having looked just now."""
+    client.app.state.services.condition.look()  # type: ignore[attr-defined]
+    told = client.post("/v1/search", json=body)
+    assert told.status_code == 200
+    return {item["part"]: item["detail"] for item in told.json()["degraded"]}
+
+
+def test_all_is_well(client: TestClient, library: dict[str, int], worker: Runtime) -> None:
+    """With every server up and a worker alive each part is ok, and a search has nothing to add."""
+    worker.presence.beat()
     answer = client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["status"] == "ready"
     assert all(part["ok"] for part in answer.json()["parts"].values())
     assert client.get("/healthz").json() == {"status": "ok"}
+    assert _missing(client, text="a cat") == {}
 
 
-def test_stats_count_states(client: TestClient, library: dict[str, int]) -> None:
-    """The library's counts, the queue's length and the size limit."""
+def test_stats_count_states(client: TestClient, library: dict[str, int], worker: Runtime) -> None:
+    """The library's counts, what waits and for whom, and the size limit."""
+    worker.presence.beat()
     stats = client.get("/v1/stats").json()
     assert stats["images"]["indexed"] == len(library)
     assert stats["queued_tasks"] >= 0
+    assert stats["waiting"]["writes"] == 0
+    assert stats["workers"] == 1
     assert stats["max_bytes"] == 2_000_000
 
 
-def test_searches_go_on_without_milvus(without_milvus: TestClient, library: dict[str, int]) -> None:
-    """Browsing, tags and, from memory, words too; readiness says what is missing."""
+def test_without_workers_it_is_said(client: TestClient, library: dict[str, int], worker: Runtime) -> None:
+    """Searching goes on; who adds pictures learns why they do not come."""
+    worker.presence.beat()
+    with worker.sessions.begin() as session:
+        session.execute(update(WorkerProcess).values(seen_at=func.now() - timedelta(minutes=2)))
+    assert set(_missing(client, text="a cat")) == {"workers"}
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert client.get("/v1/stats").json()["workers"] == 0
+    worker.presence.beat()
+    assert _missing(client) == {}
+
+
+def test_searches_go_on_without_milvus(
+    without_milvus: TestClient, library: dict[str, int], worker: Runtime
+) -> None:
+    """Browsing, tags and, from memory or Postgres, words too; answers and readiness say what is missing."""
+    worker.presence.beat()
     browsed = without_milvus.post("/v1/search", json={})
     assert browsed.json()["total"]["value"] == len(library)
     found = without_milvus.post("/v1/search", json={"text": "a cat", "all": True})
     assert len(found.json()["hits"]) == len(library)
+    assert set(_missing(without_milvus)) == {"milvus"}
+    assert "embeddings were compared without it" in _missing(without_milvus, text="a cat")["milvus"]
     ready = without_milvus.get("/readyz")
-    assert ready.status_code == 503
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert [name for name, part in ready.json()["parts"].items() if not part["ok"]] == ["milvus"]
 
 
-def test_searching_without_redis(
-    without_redis: TestClient, library: dict[str, int], photographs: dict[str, bytes]
+def test_without_redis_nothing_stops(
+    without_redis: TestClient, library: dict[str, int], worker: Runtime
 ) -> None:
-    """Search works, an upload says that it could not be queued, readiness is degraded."""
-    assert without_redis.post("/v1/search", json={"text": "a cat"}).status_code == 200
+    """Searches are answered and say so, uploads are taken in, deletions are done: Postgres is the queue."""
+    worker.presence.beat()
+    assert set(_missing(without_redis, text="a cat")) == {"redis"}
     ready = without_redis.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert without_redis.get("/v1/stats").json()["queued_tasks"] is None
-    answer = without_redis.delete(f"/v1/images/{library['coffee.png']}")
-    assert (answer.status_code, answer.json()["service"]) == (503, "redis")
+    taken = without_redis.post("/v1/images", files={"file": ("new.png", _noise())})
+    assert taken.status_code == 202
+    [item] = taken.json()["items"]
+    assert without_redis.get("/v1/stats").json()["waiting"]["index"] == 1
+    bring(worker, [item["image_id"]])
+    assert without_redis.get(f"/v1/images/{item['image_id']}").json()["state"] == "indexed"
+    assert without_redis.delete(f"/v1/images/{item['image_id']}").status_code == 204
+
+
+def _noise() -> bytes:
+    pixels = np.random.default_rng(5).integers(0, 255, (40, 60, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def test_alive_without_postgres(without_postgres: TestClient) -> None:
