@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from indexer import metrics
 from indexer.batching import BatchSize, ModelsTurn
-from indexer.catalog import annotations, images, jobs, work
+from indexer.catalog import annotations, filling, images, jobs, statements, work
 from indexer.decoding import DecodePool, Source
 from indexer.errors import ClaimLost, ImageError, ImageUnreadable, ModelsBroken
 from indexer.images import DecodedImage, InputSpec
@@ -123,8 +123,11 @@ class Pipeline:
         with self.sessions.begin() as session:
             items = work.items(session, image_ids, worker_id)
             seen = [item.image_id for item in items if item.state != PENDING]
-            if seen:
-                work.finish(session, seen, worker_id)
+        self._embed_captions([item.image_id for item in items], urgent)
+        if seen:
+            with self.sessions.begin() as session:
+                images.lock(session, seen)
+                self._strike_off(session, seen, worker_id)
         decoded = self._decode([item for item in items if item.state == PENDING], worker_id, clock)
         while True:
             with clock.stage("wait"):
@@ -133,6 +136,27 @@ class Pipeline:
                 return
             found = self._look(batch, worker_id, urgent, clock)
             self._save(batch, found, worker_id, clock)
+
+    def _embed_captions(self, image_ids: Sequence[int], urgent: bool) -> None:
+        """Embed what people wrote of these images since the embedder last looked, so that it is found by meaning."""
+        embedder_id = self.annotators.embedder
+        with self.sessions() as session:
+            texts = filling.unembedded_captions(session, embedder_id, image_ids)
+        if not texts:
+            return
+        with self.turn.take(image_ids, urgent):
+            packed = annotations.pack(self.models.embedder.embed_texts(list(texts.values())))
+        with self.sessions.begin() as session:
+            embedded = dict(zip(texts, packed, strict=True))
+            filling.save_caption_embeddings(session, embedder_id, texts, embedded)
+        self.saved()
+
+    def _strike_off(self, session: Session, image_ids: Sequence[int], worker_id: int | None) -> set[int]:
+        """`work.finish` of images that are locked; those somebody has written of meanwhile wait again."""
+        finished = work.finish(session, image_ids, worker_id)
+        written = statements.unembedded(session, self.annotators.embedder, sorted(finished))
+        work.add(session, written, priority=work.INTERACTIVE)
+        return finished
 
     def _decode(
         self, items: Sequence[work.WorkItem], worker_id: int | None, clock: StageClock
@@ -169,14 +193,16 @@ class Pipeline:
         with self.sessions.begin() as session:
             images.fail(session, item.image_id, error.code, str(error))
 
-    def _put_off(self, item: work.WorkItem, code: str, message: str, worker_id: int | None) -> None:
+    def _put_off(
+        self, item: work.WorkItem, code: str, message: str, worker_id: int | None, alone: bool = False
+    ) -> None:
         wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**item.attempts) * random.uniform(0.5, 1.5)
         logger.warning(
             "image %d: attempt %d in vain: %s: %s", item.image_id, item.attempts + 1, code, message
         )
         metrics.work_done.labels(outcome="retried").inc()
         with self.sessions.begin() as session:
-            work.put_off(session, item.image_id, worker_id, code, message, wait_s)
+            work.put_off(session, item.image_id, worker_id, code, message, wait_s, alone)
 
     def _look(
         self, batch: Sequence[Decoded], worker_id: int | None, urgent: bool, clock: StageClock
@@ -213,7 +239,7 @@ class Pipeline:
             self.models.warm_up()
         except Exception as error:
             raise ModelsBroken(f"The models fail on any image, last with: {error!r}") from error
-        self._put_off(item, code, message, worker_id)
+        self._put_off(item, code, message, worker_id, alone=True)
 
     def _run_models(
         self, batch: Sequence[Decoded], urgent: bool, clock: StageClock
@@ -242,7 +268,7 @@ class Pipeline:
         with self.sessions.begin() as session:
             with clock.stage("write"):
                 kept = annotations.save(session, found, self.annotators)
-                if not work.finish(session, list(kept), worker_id) >= kept.keys():
+                if not self._strike_off(session, list(kept), worker_id) >= kept.keys():
                     raise ClaimLost("These images are another worker's by now: this one was silent too long.")
             # With the images: who waits for them sees their seconds.
             jobs.add_stage_seconds(session, _by_job([item for item, _ in batch], clock.take()))

@@ -64,6 +64,21 @@ class Worker(BaseModel):
     ] = 0
 
 
+class Fetch(BaseModel):
+    """What is fetched from addresses, and what that may cost."""
+
+    timeout_s: Annotated[float, Field(gt=0, description="seconds one fetch may take in all")] = 30.0
+    max_redirects: Annotated[int, Field(ge=0, le=20, description="redirects followed for one picture")] = 5
+    networks: Annotated[
+        str, Field(description="networks fetched from though they are not public, separated by commas")
+    ] = ""
+    stores: Annotated[
+        str,
+        Field(description="object stores that may be fetched from, s3://bucket/prefix, with commas between"),
+    ] = ""
+    slots: Annotated[int, Field(gt=0, le=64, description="fetches at once in one worker")] = 4
+
+
 class Logs(BaseModel):
     """How log lines are written."""
 
@@ -154,6 +169,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535, description="port of the web server")] = 8420
     images: ImageLimits = ImageLimits()
     worker: Worker = Worker()
+    fetch: Fetch = Fetch()
     search: Search = Search()
     logs: Logs = Logs()
     access: Access = Access()

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from indexer import predictors
-from indexer.batching import BatchSize, ModelsTurn
+from indexer.batching import BatchSize, Company, ModelsTurn
 from indexer.catalog import connection
 from indexer.decoding import DecodePool
 from indexer.embeddings.stores import EmbeddingStores
@@ -23,9 +23,10 @@ from indexer.publishing import Publisher
 from indexer.reindexing.in_effect import choice_of
 from indexer.settings import Settings, get_settings
 from indexer.storage import Storage
-from indexer.task_queue import BACKFILL, INDEX, WRITES, TaskQueue
+from indexer.task_queue import BACKFILL, FETCH, INDEX, WRITES, TaskQueue
 from workers.backfilling import SLOTS, backfill
 from workers.drain import Drain, Step
+from workers.fetching import fetcher
 from workers.indexing import IndexStep
 from workers.models import ModelsInEffect
 from workers.presence import Presence
@@ -128,13 +129,19 @@ class Runtime:
         self.turn = ModelsTurn(predictors.share_cores(networks, device, MODEL_THREADS))
         models.warm_up()
 
+    def _unload(self) -> None:
+        if self.models.loaded:
+            logger.info("the models are let go until they are needed")
+            self.models.unload()
+            predictors.free_memory()
+
     def _make_watch(self) -> Watch:
         worker = self.settings.worker
         at_models = [drain for queue in (INDEX, BACKFILL) for drain in self.drains.get(queue, [])]
         return Watch(
             self.turn,
             lambda: any(drain.busy for drain in at_models),
-            self.models.unload,
+            self._unload,
             batch_timeout_s=worker.batch_timeout_s,
             max_memory_bytes=worker.max_memory_bytes,
             unload_after_s=worker.unload_after_s,
@@ -193,8 +200,11 @@ def _drains(runtime: Runtime) -> dict[str, list[Drain]]:
     def drain(name: str, step: Step, slots: int) -> Drain:
         return Drain(name, step, slots, runtime.stopping, heal=partial(endpoints, runtime.settings))
 
-    index = partial(IndexStep, runtime.sessions, runtime.presence, lambda: runtime.pipeline, runtime.size)
+    index = partial(
+        IndexStep, runtime.sessions, runtime.presence, lambda: runtime.pipeline, runtime.size, Company()
+    )
     return {
+        FETCH: [drain("fetch", fetcher(runtime).step, runtime.settings.fetch.slots)],
         INDEX: [drain("index", index(), INDEX_SLOTS), drain("urgent", index(urgent=True), 1)],
         WRITES: [drain("writes", runtime.publisher.step, PUBLISHERS)],
         BACKFILL: [drain("backfill", backfill(runtime).step, SLOTS)],

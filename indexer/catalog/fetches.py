@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -100,7 +100,7 @@ def put_off(session: Session, fetch: Claimed, wait_s: float) -> None:
     later = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, wait_s)
     session.execute(
         update(Fetch)
-        .where(*_mine(fetch))
+        .where(_mine(fetch))
         .values(claimed_by=None, claimed_until=None, attempts=Fetch.attempts + 1, not_before=later)
         .execution_options(synchronize_session=False)
     )
@@ -110,7 +110,7 @@ def release(session: Session, fetch: Claimed) -> None:
     """Leave a fetch to whoever comes next, as it was."""
     session.execute(
         update(Fetch)
-        .where(*_mine(fetch))
+        .where(_mine(fetch))
         .values(claimed_by=None, claimed_until=None)
         .execution_options(synchronize_session=False)
     )
@@ -122,7 +122,7 @@ def waiting(session: Session) -> int:
 
 
 def _end(session: Session, fetch: Claimed, outcome: dict[str, object]) -> bool:
-    struck = session.execute(delete(Fetch).where(*_mine(fetch)).returning(Fetch.position)).first()
+    struck = session.execute(delete(Fetch).where(_mine(fetch)).returning(Fetch.position)).first()
     if struck is None:
         return False
     item = and_(JobItem.job_id == fetch.job_id, JobItem.position == fetch.position)
@@ -130,8 +130,8 @@ def _end(session: Session, fetch: Claimed, outcome: dict[str, object]) -> bool:
     return True
 
 
-def _mine(fetch: Claimed) -> tuple[object, ...]:
-    return (
+def _mine(fetch: Claimed) -> ColumnElement[bool]:
+    return and_(
         Fetch.job_id == fetch.job_id,
         Fetch.position == fetch.position,
         Fetch.claimed_by == fetch.worker_id,

@@ -4,10 +4,10 @@ All of it is a person's word: no machine overwrites it, and nothing that was not
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -48,6 +48,15 @@ def say(
     captioned = _say_captions(session, known)
     work.add(session, sorted(captioned), job_id, priority)
     return captioned | _say_titles(session, known) | _say_tags(session, known) | _collect(session, known)
+
+
+def unembedded(session: Session, embedder_id: int, image_ids: Sequence[int]) -> list[int]:
+    """Those of the images that have a caption this embedder has not embedded, ascending."""
+    done = exists().where(
+        CaptionEmbedding.caption_id == Caption.id, CaptionEmbedding.annotator_id == embedder_id
+    )
+    found = select(Caption.image_id).where(Caption.image_id.in_(image_ids), ~done).distinct()
+    return list(session.scalars(found.order_by(Caption.image_id)))
 
 
 def _say_titles(session: Session, said: Mapping[int, Said]) -> set[int]:

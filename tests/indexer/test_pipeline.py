@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image as Pillow
+from sqlalchemy import select
 
 from indexer.batching import BatchSize, ModelsTurn
-from indexer.catalog import hits, images, jobs
+from indexer.catalog import hits, images, jobs, statements, work
+from indexer.catalog.statements import Said
 from indexer.errors import NotStored
 from indexer.images import Limits, decode
 from indexer.pipeline import STAGES, Models, local_path
+from indexer.storage import Storage
+from indexer.tables import Work
 from tests.indexer.conftest import Library
 
 
@@ -175,3 +179,41 @@ def test_addresses_of_files_survive_the_round_trip(tmp_path: Path) -> None:
     """Spaces, percent signs and umlauts in names."""
     path = tmp_path / "100% grün & blau#1.jpg"
     assert local_path(path.as_uri()) == path
+
+
+def test_what_people_write_is_embedded(library: Library, photographs: list[Path]) -> None:
+    """Whether it was written before the image was looked at, or of one indexed long ago; in Milvus too."""
+    (early,) = library.register(photographs[0])
+    with library.sessions.begin() as session:
+        statements.say(session, {early: Said(caption="written before")})
+    library.pipeline.index([early])
+    (late,) = library.index(photographs[1])
+    with library.sessions.begin() as session:
+        assert statements.say(session, {late: Said(caption="written since")}) == {late}
+    library.pipeline.index([late])
+    while library.publisher.step():
+        pass
+    with library.sessions() as session:
+        assert session.scalars(select(Work.image_id)).all() == []
+    assert sorted(library.store.of([early, late]).owners) == sorted([early, early, late, late])
+
+
+def test_what_is_written_meanwhile_is_not_missed(library: Library, photographs: list[Path]) -> None:
+    """A caption that comes while its image is being looked at has the image wait once more."""
+
+    class Interrupted(Storage):
+        """Somebody writes when the models have looked and nothing is saved yet."""
+
+        def put_thumbnail(self, content_hash: bytes, data: bytes) -> None:
+            with library.sessions.begin() as session:
+                statements.say(session, {image_id: Said(caption="written meanwhile")})
+            super().put_thumbnail(content_hash, data)
+
+    (image_id,) = library.register(photographs[0])
+    pipeline = library.pipeline
+    replace(pipeline, storage=Interrupted(pipeline.storage.url)).index([image_id])
+    with library.sessions() as session:
+        assert session.execute(select(Work.image_id, Work.priority)).all() == [(image_id, work.INTERACTIVE)]
+    pipeline.index([image_id])
+    with library.sessions() as session:
+        assert statements.unembedded(session, pipeline.annotators.embedder, [image_id]) == []
