@@ -96,11 +96,7 @@ def test_the_api_answers_with_a_key(api: httpx.Client, migrated: Machine) -> Non
     assert api.get("/readyz").json()["status"] in ("ready", "degraded")
     answer = api.get("/v1/search", headers={"X-Request-ID": "by-hand-1"})
     assert answer.status_code == 200
-    [line] = [
-        line
-        for line in map(_parsed, migrated.log("api").splitlines())
-        if line.get("request_id") == "by-hand-1"
-    ]
+    line = _line(migrated, "by-hand-1")
     assert (line["event"], line["status"]) == ("GET /v1/search", 200)
     for name in ("postgres_password", "redis_password"):
         assert (migrated.folder / "secrets" / name).read_text() not in migrated.log("api")
@@ -136,6 +132,19 @@ def test_the_gpu_worker_is_the_cpu_worker_elsewhere() -> None:
         n for n in compose.environment(gpu) if compose.environment(gpu)[n] != compose.environment(cpu).get(n)
     }
     assert differing == {"SIGHTLINE_DEVICE", "SIGHTLINE_WORKER__BATCH_SIZE"}
+
+
+def _line(machine: Machine, request_id: str) -> dict[str, Any]:
+    """The API's line of a request: it is written once the answer is on its way."""
+    deadline = time.monotonic() + 10
+    while True:
+        lines = map(_parsed, machine.log("api").splitlines())
+        found = [line for line in lines if line.get("request_id") == request_id]
+        if found:
+            [line] = found
+            return line
+        assert time.monotonic() < deadline, machine.log("api")
+        time.sleep(0.1)
 
 
 def _parsed(line: str) -> dict[str, Any]:
