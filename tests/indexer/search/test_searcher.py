@@ -213,7 +213,7 @@ def test_without_milvus_a_search_says_so(library: Library, monkeypatch: pytest.M
     assert set(_ids(found)) == set(ids[::10])
     [missing] = found.degraded
     assert "by the tags" in missing.detail
-    assert [hit.why.channels["image"].part for hit in found.hits] == pytest.approx([0.0] * len(found.hits))
+    assert all(abs(hit.why.channels["image"].part) < 1e-6 for hit in found.hits)
     with pytest.raises(ServiceUnavailable):
         library.searcher.search(Query((ImageTerm(ids[5]),)))
 
