@@ -48,6 +48,18 @@ def claim(session: Session, most: int, without: Collection[int] = ()) -> list[Ch
     return [Change(*row) for row in rows]
 
 
+def between(session: Session, embedder_id: int, low: int, high: int) -> list[Change]:
+    """The changes of images with `low` <= id < `high` by this embedder, kept from nobody."""
+    rows = session.execute(
+        select(EmbeddingChange.image_id, EmbeddingChange.annotator_id, EmbeddingChange.change_id).where(
+            EmbeddingChange.image_id >= low,
+            EmbeddingChange.image_id < high,
+            EmbeddingChange.annotator_id == embedder_id,
+        )
+    )
+    return [Change(*row) for row in rows]
+
+
 def settle(session: Session, published: Sequence[Change]) -> int:
     """Strike off changes that Milvus holds now, and note the images all of whose embeddings it holds; how many.
 
