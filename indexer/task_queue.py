@@ -22,7 +22,7 @@ WAKE = "queue.wake"
 ENOUGH = (
     16  # messages wait already: one more would wake nobody else, and they must not pile up without workers
 )
-CONNECT_S = 1.0
+ANSWER_S = 1.0  # nobody who uploads waits longer for a Redis that is away
 
 OPTIONS: dict[str, Any] = {
     "task_default_queue": INDEX,
@@ -38,7 +38,7 @@ OPTIONS: dict[str, Any] = {
     "broker_connection_max_retries": None,
     "broker_transport_options": {
         "socket_keepalive": True,
-        "socket_connect_timeout": CONNECT_S,
+        "socket_connect_timeout": ANSWER_S,
         # A message whose worker was killed is delivered again after this long.
         "visibility_timeout": 600,
     },
@@ -68,7 +68,7 @@ class TaskQueue:
 
     @cached_property
     def _redis(self) -> Redis:
-        return Redis.from_url(_plain(self.url), socket_timeout=5, socket_connect_timeout=CONNECT_S)
+        return Redis.from_url(_plain(self.url), socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
 
     def wake(self, queue: str = INDEX) -> bool:
         """Tell the workers of a queue, after the commit, that there is something to do.

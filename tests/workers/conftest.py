@@ -20,6 +20,9 @@ from indexer.ingest import read_file
 from indexer.tables import Image
 from indexer.task_queue import TaskQueue
 from tests.conftest import ROOT
+from tests.indexer.conftest import library, models, photographs, pool
+
+__all__ = ["library", "models", "photographs", "pool"]  # what a step works with
 
 ARGUMENTS = ("--pool", "threads", "--concurrency", "1", "--without-gossip", "--without-mingle")
 
@@ -53,14 +56,17 @@ class Crew:
         with self.sessions.begin() as session:
             return [row.image_id for row in images.register(session, files, priority=priority)]
 
-    def start(self, double: str = "", **settings: object) -> "subprocess.Popen[bytes]":
+    def start(
+        self, double: str = "", redis_url: str | None = None, **settings: object
+    ) -> "subprocess.Popen[bytes]":
         """One more worker, with a double's fault and settings of its own."""
+        redis = {"SIGHTLINE_REDIS_URL": redis_url} if redis_url else {}
         names = {f"SIGHTLINE_WORKER__{name.upper()}": str(value) for name, value in settings.items()}
         log = (self.folder / "worker.log").open("ab")
         worker = subprocess.Popen(
             [sys.executable, "-m", "tests.workers.doubles", *ARGUMENTS],
             cwd=ROOT,
-            env={**os.environ, **self._environment, **names, "SIGHTLINE_DOUBLE": double},
+            env={**os.environ, **self._environment, **redis, **names, "SIGHTLINE_DOUBLE": double},
             stdout=log,
             stderr=log,
         )

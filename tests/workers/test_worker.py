@@ -95,6 +95,18 @@ def test_work_survives_the_loss_of_everything_in_redis(crew: Crew) -> None:
     assert set(crew.states(ids).values()) == {"indexed"}
 
 
+def test_without_redis_work_goes_on_and_the_worker_can_be_stopped(crew: Crew) -> None:
+    """From the very start: nothing of the queue is in Redis."""
+    ids = crew.add(4)
+    worker = crew.start(redis_url="redis://127.0.0.1:9/0")
+    crew.until(lambda: crew.finished(ids), 120)
+    assert set(crew.states(ids).values()) == {"indexed"}
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 0
+    with crew.sessions() as session:
+        assert session.scalars(select(WorkerProcess.id)).all() == []
+
+
 def test_a_message_wakes_at_once(crew: Crew) -> None:
     """An upload is searchable in about a second, though bulk work waits."""
     crew.add(1)
