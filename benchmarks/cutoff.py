@@ -123,6 +123,7 @@ def indexed(home: Path, photos: list[Photo], least: int) -> Collection:
     with runtime.pipeline.sessions.begin() as session:
         ids = [row.image_id for row in images.register(session, files)]
     runtime.pipeline.index(ids)
+    runtime.publisher.drain()
     runtime.close()
     order = np.argsort(ids)
     kept = [photos[n] for n in order]

@@ -131,9 +131,9 @@ class AsyncClient:
         """The file as it came."""
         return await self._send(calls.picture(image_id, "original"))
 
-    async def delete_image(self, image_id: int) -> None:
-        """Take an image out of the library; a file in a folder stays where it is."""
-        await self._send(calls.delete_image(image_id))
+    async def delete_image(self, image_id: int, *, originals: bool = True) -> None:
+        """Take an image out of the library; a file in a folder stays, and without `originals` that of an upload too."""
+        await self._send(calls.delete_image(image_id, originals))
 
     async def add_tag(self, image_id: int, tag: str) -> types.Image:
         """Say that an image shows a tag."""

@@ -98,9 +98,9 @@ def picture(image_id: int, part: Literal["thumbnail", "original"]) -> Call[bytes
     return Call("GET", f"/v1/images/{image_id}/{part}", _bytes)
 
 
-def delete_image(image_id: int) -> Call[None]:
-    """Take an image out of the library."""
-    return Call("DELETE", f"/v1/images/{image_id}", _nothing)
+def delete_image(image_id: int, originals: bool) -> Call[None]:
+    """Take an image out of the library, and what it keeps of an upload's original."""
+    return Call("DELETE", f"/v1/images/{image_id}?originals={str(originals).lower()}", _nothing)
 
 
 def say(method: Literal["PUT", "DELETE"], image_id: int, tag: str) -> Call[types.Image]:

@@ -131,9 +131,9 @@ class Client:
         """The file as it came."""
         return self._send(calls.picture(image_id, "original"))
 
-    def delete_image(self, image_id: int) -> None:
-        """Take an image out of the library; a file in a folder stays where it is."""
-        self._send(calls.delete_image(image_id))
+    def delete_image(self, image_id: int, *, originals: bool = True) -> None:
+        """Take an image out of the library; a file in a folder stays, and without `originals` that of an upload too."""
+        self._send(calls.delete_image(image_id, originals))
 
     def add_tag(self, image_id: int, tag: str) -> types.Image:
         """Say that an image shows a tag."""

@@ -4,9 +4,11 @@ import hashlib
 from itertools import count
 
 import numpy as np
+from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from indexer.catalog import annotations, images
+from indexer.tables import ANNOTATED, INDEXED, Image
 
 _numbers = count(1)
 DIMENSION = 8
@@ -51,6 +53,12 @@ def annotation(
     return annotations.Annotation(**{**facts, **changes})  # type: ignore[arg-type]
 
 
+def mark_indexed(session: Session, image_id: int) -> None:
+    """Say that Milvus holds an image, whether or not it does."""
+    done = update(Image).where(Image.id == image_id, Image.state == ANNOTATED)
+    session.execute(done.values(state=INDEXED, indexed_at=func.now()))
+
+
 def add_indexed(
     session: Session,
     tags: dict[str, float] | None = None,
@@ -60,5 +68,5 @@ def add_indexed(
     """An image that has been through the whole pipeline; its id."""
     image_id = images.register(session, [new_file()])[0].image_id
     annotations.save(session, [annotation(image_id, tags, **changes)], by or annotators(session))
-    images.mark_indexed(session, [image_id])
+    mark_indexed(session, image_id)
     return image_id

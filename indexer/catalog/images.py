@@ -160,15 +160,6 @@ def fail(session: Session, image_id: int, code: str, message: str) -> None:
     session.execute(delete(Work).where(Work.image_id == image_id))
 
 
-def mark_indexed(session: Session, image_ids: Sequence[int]) -> None:
-    """Note that Milvus holds these images' embeddings."""
-    session.execute(
-        update(Image)
-        .where(Image.id.in_(image_ids), Image.state == ANNOTATED)
-        .values(state=INDEXED, indexed_at=func.now())
-    )
-
-
 def lock(session: Session, image_ids: Sequence[int]) -> list[int]:
     """Those that exist, kept from other writers until the transaction ends.
 
@@ -239,11 +230,6 @@ def unreadable(session: Session, image_ids: Sequence[int]) -> list[int]:
             select(Image.id).where(Image.id.in_(image_ids), Image.error_code == ImageUnreadable.code)
         )
     )
-
-
-def indexed_among(session: Session, image_ids: Sequence[int]) -> list[int]:
-    """Those of the images that are indexed."""
-    return list(session.scalars(select(Image.id).where(Image.id.in_(image_ids), Image.state == INDEXED)))
 
 
 def count_by_state(session: Session) -> dict[str, int]:

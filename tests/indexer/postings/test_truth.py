@@ -124,7 +124,7 @@ class Writer:
         image_id = self.image(session)
         if self.random.random() < 0.5:
             images.reset(session, [image_id], self.random.choice(("pending", "annotated")))
-        images.mark_indexed(session, [image_id])
+        catalogue.mark_indexed(session, image_id)
 
     def caption(self, session: Session) -> None:
         """A person describes an image."""
