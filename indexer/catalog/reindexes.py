@@ -132,9 +132,10 @@ def note_switched(session: Session, change_id: int) -> None:
     session.execute(update(Reindex).where(Reindex.id == change_id).values(switched_at=func.now()))
 
 
-def end(session: Session, change_id: int) -> None:
-    """There is nothing left to do, or it was called off."""
-    session.execute(update(Reindex).where(Reindex.id == change_id).values(ended_at=func.now()))
+def end(session: Session, change_id: int) -> bool:
+    """There is nothing left to do, or it was called off; whether it had not ended before."""
+    ended = update(Reindex).where(Reindex.id == change_id, Reindex.ended_at.is_(None))
+    return session.scalar(ended.values(ended_at=func.now()).returning(Reindex.id)) is not None
 
 
 def pass_over(session: Session, change_id: int, reasons: Mapping[int, str]) -> None:

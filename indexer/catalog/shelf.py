@@ -200,10 +200,16 @@ def forgettable(session: Session) -> list[tuple[Kind, int]]:
     }
     coming = select(Reindex.annotator_id).where(Reindex.ended_at.is_(None))
     effective = select(ModelInEffect.annotator_id)
+    # Until a change has settled, somebody may still be answering by the model before.
+    left = (
+        select(ModelInEffect.previous_id)
+        .join(Reindex, Reindex.kind == ModelInEffect.kind)
+        .where(Reindex.ended_at.is_(None), ModelInEffect.previous_id.is_not(None))
+    )
     spoken = or_(*(and_(Annotator.kind == kind, rule) for kind, rule in kept.items()))
     rows = session.execute(
         select(Annotator.kind, Annotator.id)
-        .where(spoken, Annotator.id.not_in(coming), Annotator.id.not_in(effective))
+        .where(spoken, *(Annotator.id.not_in(ids) for ids in (coming, effective, left)))
         .order_by(Annotator.id)
     )
     return [(cast("Kind", kind), annotator_id) for kind, annotator_id in rows]

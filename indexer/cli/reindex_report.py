@@ -35,7 +35,7 @@ def print_report(change: Change) -> None:
 def _tags(out: Console, told: Mapping[str, Any]) -> None:
     table = Table("", "images", "tags", show_header=True)
     for name, label in (("gained", "gained"), ("lost", "lost")):
-        counts = list(told.get(name, {}).items())[:SHOWN]
+        counts = told.get(name, [])[:SHOWN]
         shown = ", ".join(f"{escape(tag)} {count}" for tag, count in counts)
         table.add_row(label, str(told.get(f"tags_{name}", 0)), shown or "none")
     out.print(table)
@@ -76,7 +76,7 @@ def _state(change: Change, left: int) -> str:
     if change.ended_at is not None:
         return "complete" if change.switched_at is not None else "called off"
     if change.switched_at is not None:
-        return f"in effect; about {left} images still to look at" if left else "in effect"
+        return f"in effect; looking for images it lacks, {left} to go" if left else "in effect"
     if change.filled_at is not None:
         return f"ready: `sightline reindex --{change.kind} {change.name}` puts it in effect"
     return f"filling, about {left} images still to look at"

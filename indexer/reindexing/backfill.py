@@ -156,7 +156,8 @@ class Backfill:
                 return False
             if change.kind != "tagger" and self._starts_over(session, change):
                 return True
-            reindexes.end(session, change.id)
+            if not reindexes.end(session, change.id):
+                return False
         switching.point_aliases(self.sessions, self.stores)
         logger.info("the change to the %s %s is complete", change.kind, change.name)
         return True

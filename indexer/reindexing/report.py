@@ -75,8 +75,9 @@ def _tags(session: Session, new: int, old: int) -> dict[str, Any]:
     }
 
 
-def _first(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(list(counts.items())[:TAGS])
+def _first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """In pairs: Postgres keeps no order of keys."""
+    return list(counts.items())[:TAGS]
 
 
 def _captions(session: Session, new: int, old: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from indexer.catalog.annotations import unpack
 from indexer.catalog.models import ModelRow
 from indexer.reindexing import in_effect, switching
 from indexer.tables import Caption, CaptionEmbedding, ImageEmbedding, ShelvedCaption, ShelvedImage
-from tests.indexer.reindexing.conftest import Changing
+from tests.changing import Changing
 
 
 def _embedded(sessions: sessionmaker[Session], embedder_id: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from indexer.query import Query, TextTerm
 from indexer.reindexing import switching
 from indexer.search import Request
 from indexer.tables import Caption, ImageTag, ShelvedCaption, ShelvedTag
-from tests.indexer.reindexing.conftest import Changing
+from tests.changing import Changing
 
 
 def _shown(library: Changing, ids: list[int]) -> list[ImageView]:
