@@ -1,8 +1,9 @@
 """What is read from the catalogue when metrics are asked for: images by state, and what waits."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -65,7 +66,7 @@ class _Gauges:
         yield _gauge("workers", "Worker processes seen within a minute.", {(): self.backlog.workers})
 
 
-def _gauge(name: str, documentation: str, values: dict[tuple[str, ...], float], *labels: str) -> Metric:
+def _gauge(name: str, documentation: str, values: Mapping[Any, float], *labels: str) -> Metric:
     family = GaugeMetricFamily(f"{NAMESPACE}_{name}", documentation, labels=labels)
     for label_values, value in values.items():
         family.add_metric(label_values, value)

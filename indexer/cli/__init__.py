@@ -7,6 +7,7 @@ from rich.console import Console
 
 from indexer.cli import (
     backlog,
+    bulk,
     captioning,
     catalogue,
     demo,
@@ -51,6 +52,7 @@ for module in (
     reindexing,
     vocabularies,
     operating,
+    bulk,
     quality,
     demo,
 ):
