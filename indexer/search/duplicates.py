@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from indexer.catalog import stored_embeddings
 from indexer.catalog.hits import ImageView
@@ -99,6 +97,9 @@ def groups(ids: NDArray[np.int64], embeddings: NDArray[np.float32], threshold: f
 
 def _components(embeddings: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
     """The component of each row (N,), merged block by block, so that no list of all near pairs is ever held."""
+    from scipy.sparse import coo_array  # half a second that commands which compare nothing are spared
+    from scipy.sparse.csgraph import connected_components
+
     count = len(embeddings)
     labels = np.arange(count)
     for start, cosines in _blocks(embeddings):

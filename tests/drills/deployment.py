@@ -27,8 +27,8 @@ RESTART_S = 0.3  # what systemd or a container engine would do about an API that
 class Deployment:
     """`sightline serve` over a home of its own, started again whenever it ends, as a supervisor would."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, **settings: str) -> None:
+        self.home, self._settings = home, settings
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -91,7 +91,7 @@ class Deployment:
         """One command on this library, to its end."""
         return subprocess.run(
             [*SIGHTLINE, *arguments],
-            env=self._environment(),
+            env=self.environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -108,16 +108,17 @@ class Deployment:
         self.run("stop", timeout_s=120)
         self._log.close()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Of its commands: nothing of whoever runs the drill, its own home and settings."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("SIGHTLINE_")}
-        return {**own, "SIGHTLINE_HOME": str(self.home), "OMP_WAIT_POLICY": "PASSIVE"}
+        return {**own, "SIGHTLINE_HOME": str(self.home), "OMP_WAIT_POLICY": "PASSIVE", **self._settings}
 
     def _keep(self) -> None:
         command = [*SIGHTLINE, "serve", "--port", str(self.port)]
         while not self._closing.is_set():
             # A session of its own: a signal meant for the API ends nothing else.
             self._api = subprocess.Popen(
-                command, env=self._environment(), stdout=self._log, stderr=self._log, start_new_session=True
+                command, env=self.environment(), stdout=self._log, stderr=self._log, start_new_session=True
             )
             self._api.wait()
             self._closing.wait(RESTART_S)
