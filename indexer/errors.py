@@ -16,6 +16,8 @@ SightlineError
 │   ├── QuerySyntaxError      a slip in the query's text or JSON, with its place
 │   └── UnknownTag            a tag no vocabulary holds
 ├── NameTaken                 a name that another collection, saved search or key has
+├── KeyReused                 an idempotency key that came with another request before
+├── StillBeingAnswered        the same request is being answered at this moment
 ├── Stale                     what was to be changed has changed meanwhile
 ├── NotFound                  an id that names nothing
 │   └── NotStored             bytes the store does not hold
@@ -163,6 +165,14 @@ class UnknownTag(QueryError):
 
 class NameTaken(SightlineError):
     """A name that another collection, saved search or key has."""
+
+
+class KeyReused(SightlineError):
+    """An idempotency key that came with another request before."""
+
+
+class StillBeingAnswered(SightlineError):
+    """The same request is being answered at this moment."""
 
 
 class Stale(SightlineError):

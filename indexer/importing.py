@@ -24,6 +24,7 @@ from indexer.ingest import HASH_THREADS, read_file
 from indexer.manifests import BadRow, Row
 from indexer.search.export import editable
 from indexer.search.fingerprints import digest, spoken
+from indexer.tables import PENDING
 
 CHUNK = 500  # rows in one transaction
 BAD_ROW, UNKNOWN_SKU, UNKNOWN_IMAGE, NO_PATHS = "bad_row", "unknown_sku", "unknown_image", "no_paths"
@@ -99,7 +100,7 @@ class Importer:
     def _take(self, chunk: Sequence[Row | BadRow]) -> list[Outcome]:
         refused = [_bad(row) for row in chunk if isinstance(row, BadRow)]
         rows = [row for row in chunk if isinstance(row, Row)]
-        named = [row for row in rows if "id" in row.cells or not {"url", "path"} & row.cells.keys()]
+        named = [row for row in rows if self._names_one_here(row)]
         brought = [row for row in rows if row not in named]
         files = self._read([row for row in brought if "path" in row.cells])
         with self.sessions.begin() as session:
@@ -110,6 +111,12 @@ class Importer:
             self._record(session, outcomes, {row.number: row for row in rows})
         self.wake()
         return outcomes
+
+    def _names_one_here(self, row: Row) -> bool:
+        """Whether a row is about an image of the library; where no files are read, a SKU counts before a path."""
+        if "id" in row.cells or not {"url", "path"} & row.cells.keys():
+            return True
+        return self.files is None and "url" not in row.cells and row.said.sku is not None
 
     def _record(self, session: Session, outcomes: Sequence[Outcome], rows: Mapping[int, Row]) -> None:
         """The job's items, and what is to be fetched for them."""
@@ -138,9 +145,9 @@ class Importer:
             if seen is None or self.refetch:
                 outcomes.append(_outcome(row, "fetching"))
             else:
-                spoken_of.append((row, seen.image_id, row.said))
-        skus.give(session, {row.cells["url"]: row.said.sku for row, *_ in spoken_of if row.said.sku})
-        return outcomes + self._say(session, spoken_of)
+                spoken_of.append((row, seen.image_id))
+        skus.give(session, {row.cells["url"]: row.said.sku for row, _ in spoken_of if row.said.sku})
+        return outcomes + self._say_anew(session, spoken_of)
 
     # --- pictures in local files
 
@@ -170,13 +177,13 @@ class Importer:
         self.replaced += [one.replaced for one in registered if one.replaced is not None]
         became = dict(zip(found, registered, strict=True))
         outcomes = [outcome for outcome in files.values() if isinstance(outcome, Outcome)]
-        spoken_of = [(row, became[row.number].image_id, row.said) for row in rows if row.number in became]
-        said = self._say(session, spoken_of)
-        new = {number for number, one in became.items() if one.state == "pending"}
-        return outcomes + [
-            replace(one, status="accepted") if one.number in new and one.status != "refused" else one
-            for one in said
-        ]
+        new = {number for number, one in became.items() if one.state == PENDING}
+        said = self._say(
+            session, [(row, became[row.number].image_id, row.said) for row in rows if row.number in new]
+        )
+        outcomes += [one if one.status == "refused" else replace(one, status="accepted") for one in said]
+        known = [(row, became[row.number].image_id) for row in rows if row.number in became.keys() - new]
+        return outcomes + self._say_anew(session, known)
 
     # --- pictures in the library
 
@@ -185,15 +192,23 @@ class Importer:
         wanted = {row.image_id for row in rows if row.image_id is not None}
         wanted |= {image_id for found in by_sku.values() for image_id in found}
         views = {view.id: view for view in hits.load(session, sorted(wanted))}
-        outcomes, spoken_of = [], []
-        for row in rows:
-            meant = _meant(row, by_sku, views)
-            said = _said_anew(row, meant) if isinstance(meant, ImageView) else meant
-            if isinstance(said, Outcome):
-                outcomes.append(said)
-            elif isinstance(meant, ImageView):
-                spoken_of.append((row, meant.id, said))
-        return outcomes + self._say(session, spoken_of)
+        meant = [(row, _meant(row, by_sku, views)) for row in rows]
+        outcomes = [view for _, view in meant if isinstance(view, Outcome)]
+        return outcomes + self._say_of(
+            session, [(row, view) for row, view in meant if isinstance(view, ImageView)]
+        )
+
+    def _say_anew(self, session: Session, meant: Sequence[tuple[Row, int]]) -> list[Outcome]:
+        """Record what rows say of images here, by id, that is not what is shown of them already."""
+        views = {view.id: view for view in hits.load(session, [image_id for _, image_id in meant])}
+        return self._say_of(session, [(row, views[image_id]) for row, image_id in meant])
+
+    def _say_of(self, session: Session, meant: Sequence[tuple[Row, ImageView]]) -> list[Outcome]:
+        said = [(row, view.id, _said_anew(row, view)) for row, view in meant]
+        outcomes = [words for *_, words in said if isinstance(words, Outcome)]
+        return outcomes + self._say(
+            session, [(row, i, words) for row, i, words in said if isinstance(words, Said)]
+        )
 
     def _say(self, session: Session, spoken_of: Sequence[tuple[Row, int, Said]]) -> list[Outcome]:
         """Record what is said; a second row about the same image is refused rather than left to chance."""

@@ -134,7 +134,7 @@ def _csv_body(columns: Sequence[str], reader: Iterator[list[str]], number: int) 
         given = {
             name: plain(cell.strip()).strip() for name, cell in zip(columns, cells, strict=False) if name
         }
-        yield _understood(number, {name: cell for name, cell in given.items() if cell})
+        yield understood(number, {name: cell for name, cell in given.items() if cell})
 
 
 def _columns(heading: Iterable[str]) -> list[str]:
@@ -182,7 +182,7 @@ def _json_row(number: int, line: str) -> Row | BadRow:
             if (text := _as_text(value)) is None:
                 return BadRow(number, f"{name[:30]!r} is neither text nor a list of texts.")
             cells[column] = text
-    return _understood(number, {name: text for name, text in cells.items() if text})
+    return understood(number, {name: text for name, text in cells.items() if text})
 
 
 def _as_text(value: Any) -> str | None:
@@ -193,12 +193,32 @@ def _as_text(value: Any) -> str | None:
     )
 
 
-def _understood(number: int, cells: Mapping[str, str]) -> Row | BadRow:
+def understood(number: int, cells: Mapping[str, str]) -> Row | BadRow:
+    """A row of these cells, none of them empty, or what is wrong with it."""
+    cells = _as_exported(cells)
     sku, tags = cells.get("sku"), _tags(cells.get("tags", ""))
     if wrong := _wrong_cell(cells) or _wrong_name(cells) or _wrong_tags(tags):
         return BadRow(number, wrong, None if sku is None else _keepable(sku))
     caption = cells.get("alt_text") or cells.get("caption")
     return Row(number, cells, Said(sku, cells.get("title"), caption, tags, cells.get("collection")))
+
+
+def _as_exported(cells: Mapping[str, str]) -> Mapping[str, str]:
+    """An export has addresses of any kind under `path`: those of the web are a url, those of uploads lead nowhere."""
+    path = cells.get("path", "")
+    rest = {name: text for name, text in cells.items() if name != "path"}
+    if path.startswith("upload:"):
+        return rest
+    return {"url": path, **rest} if "://" in path else cells
+
+
+def saying(cells: Mapping[str, str]) -> Said:
+    """What cells say of a picture that is named otherwise. Raises ManifestError for one that cannot be kept."""
+    tags = _tags(cells.get("tags", ""))
+    if wrong := _wrong_cell(cells) or _wrong_tags(tags):
+        raise ManifestError(wrong)
+    caption = cells.get("alt_text") or cells.get("caption")
+    return Said(cells.get("sku"), cells.get("title"), caption, tags, cells.get("collection"))
 
 
 def _wrong_cell(cells: Mapping[str, str]) -> str | None:

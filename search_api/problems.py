@@ -19,6 +19,8 @@ STATUSES: dict[type[BaseException], tuple[int, str]] = {
     errors.ImageTooLarge: (413, "The picture is too large"),
     errors.UnsupportedFormat: (415, "Not an image format read here"),
     errors.ImageError: (422, "The picture cannot be used"),
+    errors.KeyReused: (422, "The key came with another request"),
+    errors.StillBeingAnswered: (409, "It is being answered"),
     errors.NameTaken: (409, "The name is taken"),
     errors.NotSignedIn: (401, "A key is needed"),
     errors.NotAllowed: (403, "Not allowed"),

@@ -9,7 +9,7 @@ import re
 import ssl
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -29,7 +29,11 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _HOST = re.compile(r"[0-9A-Za-z._-]+|[0-9A-Fa-f:.]+")  # a name, or an address of either kind
 _HEAD = 4_096  # bytes that tell what a file is
 _LONGEST_WAIT_S = 600.0
-_HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "Sightline"}
+_HEADERS: Mapping[str | bytes, str | bytes] = {
+    "Accept": "image/*",
+    "Accept-Encoding": "identity",
+    "User-Agent": "Sightline",
+}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from search_api.schemas.images import (
     UploadItem,
     UploadOut,
 )
+from search_api.schemas.imports import ImportOut, RowOut, UrlIn, UrlsIn
 from search_api.schemas.jobs import FailureOut, JobDetail, JobOut, JobsOut
 from search_api.schemas.query import ChipOut, KeyOut, KeysOut, ParseIn, ParseOut
 from search_api.schemas.removals import RemovalIn, RemovalOut, RemovedItem
@@ -73,6 +74,7 @@ __all__ = [
     "HitOut",
     "ImageOut",
     "ImageSummary",
+    "ImportOut",
     "JobDetail",
     "JobOut",
     "JobsOut",
@@ -92,6 +94,7 @@ __all__ = [
     "RemovalIn",
     "RemovalOut",
     "RemovedItem",
+    "RowOut",
     "SavedChange",
     "SavedIn",
     "SavedList",
@@ -110,5 +113,7 @@ __all__ = [
     "Total",
     "UploadItem",
     "UploadOut",
+    "UrlIn",
+    "UrlsIn",
     "WhyOut",
 ]

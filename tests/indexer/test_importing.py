@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.catalog import fetches, hits, images, jobs
+from indexer.catalog import annotations, fetches, hits, images, jobs
 from indexer.errors import AddressRefused
 from indexer.importing import Importer, LocalFiles, Outcome
+from indexer.ingest import read_file
 from indexer.manifests import read
 from indexer.search import export
 from indexer.search.result import Hit, Why
 from indexer.tables import Caption, Fetch, ImageTag, Source
-from tests.catalogue import add_indexed, new_file
+from tests.catalogue import add_indexed, annotation, annotators, new_file
 from tests.pictures import scene
 
 Sessions = sessionmaker[Session]
@@ -171,6 +172,25 @@ def test_every_column_comes_back(sessions: Sessions, taken: Import) -> None:
     assert [one.status for one in taken(table)] == ["unchanged"] * 2
     saved = table.replace("\r\n", "\n").replace(",", ";").encode("utf-16")
     assert {one.status for one in taken(saved)} <= {"unchanged", "refused"}
+    assert spoken(sessions) == before
+
+
+@pytest.mark.parametrize("columns", [("path", "sku", "title", "alt_text", "tags"), ("path", "caption")])
+def test_rows_named_by_where_they_came_from(
+    sessions: Sessions, taken: Import, tmp_path: Path, columns: tuple[str, ...]
+) -> None:
+    """A table with paths rather than ids, of files and addresses known already: only what differs is a person's."""
+    scene().save(tmp_path / "a.png")
+    with sessions.begin() as session:
+        file = read_file(tmp_path / "a.png", (tmp_path / "a.png").as_uri(), 10**6)
+        addressed = new_file(kind="url", uri="https://a/1.jpg")
+        ids = [row.image_id for row in images.register(session, [file, addressed])]
+        annotations.save(
+            session, [annotation(i, {"dress": 0.9}, title="IMG") for i in ids], annotators(session)
+        )
+    table = exported(sessions, ids, *columns)
+    before = spoken(sessions)
+    assert [one.status for one in taken(table, files=LocalFiles(tmp_path, 10**6))] == ["unchanged"] * 2
     assert spoken(sessions) == before
 
 
