@@ -44,7 +44,7 @@ def _histogram(name: str, documentation: str, buckets: tuple[float, ...], *label
 batch_size = _histogram("batch_size", "Images a model batch held.", _SIZES)
 stage_seconds = _histogram("stage_seconds", "Seconds a stage of indexing or searching took.", _SLOW, "stage")
 search_seconds = _histogram("search_seconds", "Seconds a search took, by the plan it ran.", _QUICK, "plan")
-work_done = _counter("work_done", "Images a worker was done with: indexed, failed, dead, retried.", "outcome")
+work_done = _counter("work_done", "Images a worker was done with: indexed, failed, retried.", "outcome")
 published = _counter("published", "Images whose embeddings were made equal in Milvus.")
 fetches = _counter("fetches", "Inputs brought from addresses: fetched, refused, retried.", "outcome")
 gpu_busy_seconds = _counter("gpu_busy_seconds", "Seconds models were at work, on whatever device they run.")

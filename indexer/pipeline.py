@@ -272,6 +272,7 @@ class Pipeline:
                     raise ClaimLost("These images are another worker's by now: this one was silent too long.")
             # With the images: who waits for them sees their seconds.
             jobs.add_stage_seconds(session, _by_job([item for item, _ in batch], clock.take()))
+        metrics.work_done.labels(outcome="indexed").inc(len(kept))
         self.saved()
         # What was deleted meanwhile had lost its files before these were written.
         for item, _ in batch:

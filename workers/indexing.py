@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from indexer import logs
 from indexer.batching import BatchSize, Company
 from indexer.catalog import work
 from indexer.errors import ClaimLost, ModelsBroken, ModelsChanged
@@ -60,7 +61,8 @@ class IndexStep:
 
     def _look_at(self, claim: work.Claim, worker_id: int) -> None:
         try:
-            self._pipeline().index(claim.image_ids, worker_id, self._urgent)
+            with logs.binding(image_ids=claim.image_ids):
+                self._pipeline().index(claim.image_ids, worker_id, self._urgent)
         except (ModelsChanged, ClaimLost) as error:
             logger.info("%d images are looked at again: %s", len(claim.image_ids), error)
             self._release(claim, worker_id)
