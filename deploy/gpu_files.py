@@ -21,7 +21,9 @@ def gpu_files(site: Path) -> list[Path]:
     """
     needed = _linked(site)
     bulk = [path for name in ("nvidia", "triton") for path in (site / name).rglob("*")]
-    return sorted(path for path in bulk if path.is_file() and path.suffix != ".py" and path.resolve() not in needed)
+    return sorted(
+        path for path in bulk if path.is_file() and path.suffix != ".py" and path.resolve() not in needed
+    )
 
 
 def _linked(site: Path) -> set[Path]:
@@ -29,10 +31,15 @@ def _linked(site: Path) -> set[Path]:
     modules = list((site / "torch").glob("_C.*.so"))
     if not modules:
         sys.exit(f"There is no PyTorch in {site}.")
-    told = subprocess.run(["ldd", *modules], capture_output=True, text=True, check=True).stdout
+    command = ["ldd", *modules]  # the loader's own; wherever Debian keeps it
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
     if missing := [line.strip() for line in told.splitlines() if "not found" in line]:
         sys.exit(f"PyTorch in {site} links against what is not there: {'; '.join(missing)}")
-    return {Path(line.split("=>")[1].split(" (")[0].strip()).resolve() for line in told.splitlines() if "=>" in line}
+    return {
+        Path(line.split("=>")[1].split(" (")[0].strip()).resolve()
+        for line in told.splitlines()
+        if "=>" in line
+    }
 
 
 def main(arguments: list[str]) -> None:
@@ -45,10 +52,10 @@ def main(arguments: list[str]) -> None:
         if remove:
             path.unlink()
         else:
-            print(path.relative_to(site))
+            sys.stdout.write(f"{path.relative_to(site)}\n")
     if remove:
         shutil.rmtree(site / "triton", ignore_errors=True)
-    print(f"{len(found)} files, {size / 1e6:,.0f} MB", file=sys.stderr)
+    sys.stderr.write(f"{len(found)} files, {size / 1e6:,.0f} MB\n")
 
 
 if __name__ == "__main__":
