@@ -19,9 +19,8 @@ logger = logging.getLogger(__name__)
 FETCH, INDEX, WRITES, BACKFILL = "fetch", "index", "writes", "backfill"
 QUEUES = (FETCH, INDEX, WRITES, BACKFILL)
 WAKE = "queue.wake"
-ENOUGH = (
-    16  # messages wait already: one more would wake nobody else, and they must not pile up without workers
-)
+# So many messages wait already: one more would wake nobody else, and they must not pile up where there are no workers.
+ENOUGH = 16
 ANSWER_S = 1.0  # nobody who uploads waits longer for a Redis that is away
 
 OPTIONS: dict[str, Any] = {

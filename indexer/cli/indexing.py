@@ -31,7 +31,7 @@ from indexer.task_queue import QUEUES, WRITES
 SOME_REFUSED = 3
 POLL_S = 0.5
 MAX_HEALS = 20
-MAX_RESTARTS = 5
+MAX_RESTARTS = 12  # without progress: an image that kills its worker is found after half as many
 
 Paths = Annotated[
     list[str], typer.Argument(help="Files, folders (with their subfolders) or quoted patterns.")
@@ -150,7 +150,7 @@ class Run:
                 progress = self._look_after(progress)
                 if (now_done := progress.total - progress.pending) > done:
                     advance(now_done - done)
-                    done = now_done
+                    done, self.restarts = now_done, 0
                     on_change()
         return progress
 

@@ -16,7 +16,7 @@ from indexer.cli.workspace import Workspace, open_workspace, remarks, worker_pro
 from indexer.errors import ConfigurationError, SightlineError
 from indexer.settings import get_settings
 
-KEEP_WORKER_S = 15.0
+KEEP_WORKER_S = 3.0
 # How the web server treats connections, whoever starts it.
 CONNECTIONS: dict[str, Any] = {
     "http": "search_api.patience:PatientProtocol",
