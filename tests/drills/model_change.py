@@ -7,6 +7,7 @@ one's from some moment on, and the old one's again after going back; and every s
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -173,7 +174,7 @@ def _judge(verdict: Verdict, seen: Seen, before: Answers, after: Answers) -> Non
         verdict.wrong.append(f"{len(mixed)} answers are neither model's, to {sorted(set(mixed))}")
     different = [(q, answer) for _, q, _, answer in seen.searches if before[q] != after[q]]
     models = ["new" if answer == after[q] else "old" for q, answer in different]
-    changes = sum(one != two for one, two in zip(models, models[1:], strict=False))
+    changes = sum(one != two for one, two in itertools.pairwise(models))
     if changes > 2:
         verdict.wrong.append(f"answers changed hands {changes} times, not twice")
 
