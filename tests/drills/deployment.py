@@ -24,15 +24,21 @@ SERVICES = ("api", "worker", "postgres", "redis", "milvus")
 RESTART_S = 0.3  # what systemd or a container engine would do about an API that died
 
 
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Deployment:
     """`sightline serve` over a home of its own, started again whenever it ends, as a supervisor would."""
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home, self._settings = home, settings
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        home.parent.mkdir(parents=True, exist_ok=True)
         self._log = (home.parent / "api.log").open("ab")
         self._closing = threading.Event()
         self._api: subprocess.Popen[bytes] | None = None
