@@ -3,7 +3,7 @@
     python -m tests.drills.two_workers --images 5000
     SIGHTLINE_POSTGRES_URL=... SIGHTLINE_REDIS_URL=... SIGHTLINE_MILVUS_URL=... python -m tests.drills.two_workers
 
-Servers are those the environment names; those it does not are private ones, reached by address as a stranger's would be.
+Servers are those the environment names; the others are private ones, reached by address as a stranger's would be.
 """
 
 import argparse
