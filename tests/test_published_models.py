@@ -92,9 +92,9 @@ def test_choices_that_cannot_work_say_why(environment: dict[str, str]) -> None:
     wrong = sightline({**environment, "SIGHTLINE_CAPTIONER": "ram"}, "caption", file)
     assert wrong.returncode == 1
     assert "'ram' is a tagger and cannot be the captioner" in " ".join(wrong.stderr.split())
-    unqueued = sightline({**environment, "SIGHTLINE_TAGGER": "rum"}, "index", file)
-    assert unqueued.returncode == 1
-    assert "No tagger is called 'rum'. Known: ram, small, tag2text" in " ".join(unqueued.stderr.split())
+    unknown = sightline(environment, "reindex", "--tagger", "rum")
+    assert unknown.returncode == 1
+    assert "No tagger is called 'rum'. Known: ram, small, tag2text" in " ".join(unknown.stderr.split())
     missing = sightline({**environment, "SIGHTLINE_MODELS": "/nowhere"}, "caption", file)
     assert missing.returncode == 1
     assert "sightline models pull tag2text" in " ".join(missing.stderr.split())

@@ -306,7 +306,9 @@ def _pull_open_clip(name: str, yes: bool) -> None:
         _agree(f"Download it ({size})?", yes)
     file = open_clip_models.fetch(model)
     remarks.print(
-        f"[green]{name} is here:[/green] {file}\nChoose it with SIGHTLINE_EMBEDDER={name}", soft_wrap=True
+        f"[green]{name} is here:[/green] {file}\nFor a new library, choose it with SIGHTLINE_EMBEDDER={name}; one that is"
+        f" there changes to it by `sightline reindex --embedder {name}`.",
+        soft_wrap=True,
     )
 
 
@@ -351,7 +353,8 @@ def _report(installed: "Installed") -> None:
     for remark in installed.remarks:
         remarks.print(f"[yellow]{escape(remark)}[/yellow]", soft_wrap=True)
     remarks.print(
-        f"Choose it with {' '.join(entry.settings)}; `sightline stop` ends a worker that runs with another.",
+        f"For a new library, choose it with {' '.join(entry.settings)}; one that is there changes to it by"
+        f" `sightline reindex {' or '.join(f'--{kind} {entry.name}' for kind in entry.kinds)}`.",
         soft_wrap=True,
     )
 

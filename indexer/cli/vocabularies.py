@@ -105,8 +105,8 @@ def add(
         remarks.print(f"[yellow]{escape(remark)}[/yellow]", soft_wrap=True)
     remarks.print(f"[green]{chosen.name} knows {len(tags):,} tags more:[/green] {folder}", soft_wrap=True)
     remarks.print(
-        f"Look for them with SIGHTLINE_TAGGER={chosen.name} SIGHTLINE_OWN_TAGS={name}; `sightline stop` ends a worker"
-        " that runs without.",
+        f"A new library looks for them with SIGHTLINE_TAGGER={chosen.name} SIGHTLINE_OWN_TAGS={name}; one that is there"
+        f" after `SIGHTLINE_OWN_TAGS={name} sightline reindex --tagger {chosen.name}`.",
         soft_wrap=True,
     )
 
