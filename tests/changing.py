@@ -64,10 +64,14 @@ class Changing:
         with self.sessions.begin() as session:
             return in_effect.begin(session, self.choice, kind, name)
 
-    def fill(self) -> Change:
-        """Let workers fill until they have nothing more to do; the change as it is then."""
+    def work(self) -> None:
+        """Do what workers do until there is nothing more to do."""
         while self.backfill.step() or self.publisher.step():
             pass
+
+    def fill(self) -> Change:
+        """Let workers fill until they have nothing more to do; the change as it is then."""
+        self.work()
         return self.change()
 
     def change(self) -> Change:
