@@ -306,8 +306,8 @@ def _pull_open_clip(name: str, yes: bool) -> None:
         _agree(f"Download it ({size})?", yes)
     file = open_clip_models.fetch(model)
     remarks.print(
-        f"[green]{name} is here:[/green] {file}\nFor a new library, choose it with SIGHTLINE_EMBEDDER={name}; one that is"
-        f" there changes to it by `sightline reindex --embedder {name}`.",
+        f"[green]{name} is here:[/green] {file}\nFor a new library, choose it with SIGHTLINE_EMBEDDER={name}; one that"
+        f" is there changes to it by `sightline reindex --embedder {name}`.",
         soft_wrap=True,
     )
 
