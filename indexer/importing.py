@@ -48,6 +48,11 @@ class Outcome:
     code: str | None = None
     message: str | None = None
 
+    @property
+    def reason(self) -> str | None:
+        """Why it was refused, with its row."""
+        return None if self.message is None else f"Row {self.number}: {self.message}"
+
 
 @dataclass(frozen=True)
 class LocalFiles:
@@ -78,6 +83,7 @@ class Importer:
         priority: of what is to be fetched and looked at.
         refetch: addresses that are known are fetched again.
         wake: called after each transaction.
+        position: of the first item in the job.
     """
 
     sessions: sessionmaker[Session]
@@ -87,8 +93,8 @@ class Importer:
     priority: int = work.BULK
     refetch: bool = False
     wake: Callable[[], object] = lambda: None
+    position: int = 0
     replaced: list[int] = field(default_factory=list)
-    _position: int = 0
     _spoken_of: dict[int, int] = field(default_factory=dict)
 
     def run(self, rows: Iterable[Row | BadRow]) -> Iterator[Outcome]:
@@ -120,15 +126,20 @@ class Importer:
 
     def _record(self, session: Session, outcomes: Sequence[Outcome], rows: Mapping[int, Row]) -> None:
         """The job's items, and what is to be fetched for them."""
-        items = [jobs.NewItem(one.uri, one.image_id, one.code, one.message) for one in outcomes]
-        jobs.add_items(session, self.job_id, items, self._position)
         wanted = [
-            fetches.NewFetch(self._position + place, one.uri, rows[one.number].said)
-            for place, one in enumerate(outcomes)
-            if one.status == "fetching"
+            (place, one) for place, one in enumerate(outcomes, self.position) if one.status == "fetching"
         ]
-        fetches.add(session, self.job_id, wanted, self.priority)
-        self._position += len(outcomes)
+        items = [
+            jobs.NewItem(one.uri, None if one.status == "fetching" else one.image_id, one.code, one.reason)
+            for one in outcomes
+        ]
+        jobs.add_items(session, self.job_id, items, self.position)
+        waiting = [
+            fetches.NewFetch(place, one.uri, _left_to_say(rows[one.number].said, one))
+            for place, one in wanted
+        ]
+        fetches.add(session, self.job_id, waiting, self.priority)
+        self.position += len(outcomes)
 
     # --- pictures at addresses
 
@@ -142,12 +153,15 @@ class Importer:
             except AddressRefused as error:
                 outcomes.append(_refused(row, error.code, str(error)))
                 continue
-            if seen is None or self.refetch:
+            if seen is None:
                 outcomes.append(_outcome(row, "fetching"))
             else:
                 spoken_of.append((row, seen.image_id))
         skus.give(session, {row.cells["url"]: row.said.sku for row, _ in spoken_of if row.said.sku})
-        return outcomes + self._say_anew(session, spoken_of)
+        said = self._say_anew(session, spoken_of)
+        if self.refetch:
+            said = [one if one.status == "refused" else replace(one, status="fetching") for one in said]
+        return outcomes + said
 
     # --- pictures in local files
 
@@ -164,7 +178,7 @@ class Importer:
                 file = read_file(path, path.as_uri(), self.files.max_bytes)
             except ImageError as error:
                 return _refused(row, error.code, str(error))
-            return replace(file, external_id=row.said.sku, title=row.said.title)
+            return replace(file, external_id=row.said.sku)
 
         with ThreadPoolExecutor(HASH_THREADS) as threads:
             return dict(zip([row.number for row in rows], threads.map(one, rows), strict=True))
@@ -226,6 +240,11 @@ class Importer:
             for row, image_id, _ in spoken_of
             if self._spoken_of[image_id] == row.number
         ]
+
+
+def _left_to_say(said: Said, outcome: Outcome) -> Said:
+    """What is to be said of a picture once it is fetched: of one that is known, all but its place has been said."""
+    return said if outcome.image_id is None else Said(said.sku, collection=said.collection)
 
 
 def _meant(row: Row, by_sku: Mapping[str, list[int]], views: Mapping[int, ImageView]) -> ImageView | Outcome:

@@ -140,7 +140,7 @@ def _facts(item: Annotation) -> dict[str, object]:
     }
 
 
-def _given_titles(session: Session, image_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+def _given_titles(session: Session, image_ids: Sequence[int]) -> dict[int, dict[str, str | None]]:
     """What whoever brought these images calls them, which counts before what the files say."""
     rows = select(Source.image_id, Source.title).where(
         Source.image_id.in_(image_ids), Source.title.is_not(None)

@@ -151,3 +151,9 @@ def add_stage_seconds(session: Session, seconds: Mapping[int, Mapping[str, float
     statement = insert(JobStage).values(rows)
     added = {"seconds": JobStage.seconds + statement.excluded.seconds}
     session.execute(statement.on_conflict_do_update(index_elements=["job_id", "stage"], set_=added))
+
+
+def images_of(session: Session, job_id: int) -> list[int]:
+    """Ids of the images a job's inputs became, ascending, each once."""
+    rows = select(JobItem.image_id).where(JobItem.job_id == job_id, JobItem.image_id.is_not(None)).distinct()
+    return [image_id for image_id in session.scalars(rows.order_by(JobItem.image_id)) if image_id is not None]

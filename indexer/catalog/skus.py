@@ -14,6 +14,7 @@ def images_of(session: Session, skus: Sequence[str]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = defaultdict(list)
     rows = select(Source.external_id, Source.image_id).where(Source.external_id.in_(skus)).distinct()
     for sku, image_id in session.execute(rows.order_by(Source.image_id)):
+        assert sku is not None  # it is one of those asked for
         found[sku].append(image_id)
     return dict(found)
 
