@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint bench faults browser lock clean
+.PHONY: help demo serve test lint audit bench faults browser lock clean
 
 help:  ## Say what can be done
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ lint: $(VENV)/ready  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+audit: $(VENV)/ready  ## Look every locked dependency up among known vulnerabilities; fails where that data cannot be had
+	@$(BIN)/uv tool run --from "pip-audit>=2.9" pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 bench: $(VENV)/ready  ## Measure stages and searches against a numpy exact scan
 	@$(BIN)/python -m benchmarks

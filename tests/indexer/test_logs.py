@@ -80,6 +80,7 @@ def test_a_traceback_stays_in_its_line() -> None:
         "milvus_token='hunter2'",
         "Cookie: theme=dark; session=hunter2",
         "password=hunter2",
+        "looked up sightline_hunter2" + "x" * 36 + " in vain",
     ],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
