@@ -22,8 +22,8 @@ _TELLING = (
 )
 _SECRET_KEY = re.compile(rf"(?i)^(?:{_TELLING}|(?:set-)?cookie)$")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# In the order they are tried: a key of ours wherever it stands, a word after "Bearer", a password in an address, a value
-# after a name that says secret.
+# In the order they are tried: a key of ours wherever it stands, a word after "Bearer", a password in an address, a
+# value after a name that says secret.
 _SECRETS = (
     (re.compile(r"(?<![\w-])sightline_[\w-]{43}(?![\w-])"), HIDDEN),
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), rf"\1 {HIDDEN}"),
