@@ -12,6 +12,7 @@ from indexer.cli import (
     catalogue,
     demo,
     exporting,
+    importing,
     indexing,
     keys,
     models,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for module in (
     indexing,
+    importing,
     backlog,
     searching,
     exporting,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,8 +21,9 @@ from rich.progress import (
 )
 from sqlalchemy.exc import OperationalError
 
-from indexer.catalog import jobs
+from indexer.catalog import collections, jobs
 from indexer.cli.profile import print_profile
+from indexer.cli.rows import Rows
 from indexer.cli.workspace import Workspace, open_workspace, remarks, run_worker, shown_path
 from indexer.errors import ConfigurationError, ServiceUnavailable
 from indexer.ingest import Ingest, Tally
@@ -34,7 +36,7 @@ MAX_HEALS = 20
 MAX_RESTARTS = 12  # without progress: an image that kills its worker is found after half as many
 
 Paths = Annotated[
-    list[str], typer.Argument(help="Files, folders (with their subfolders) or quoted patterns.")
+    list[str] | None, typer.Argument(help="Files, folders (with their subfolders) or quoted patterns.")
 ]
 
 
@@ -45,7 +47,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def index(
-    paths: Paths,
+    paths: Paths = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="An address to fetch; s3://bucket/folder/ for all below it. May be given again."),
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="A table of pictures, as `sightline import` takes it.")
+    ] = None,
+    collection: Annotated[
+        str, typer.Option(help="A collection to put all of them into, made if there is none.")
+    ] = "",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: index what comes into the folders, say what goes.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")
     ] = False,
@@ -58,29 +73,70 @@ def index(
 ) -> None:
     """Tag, caption and embed images, so that they can be searched.
 
-    Files are read where they are; nothing is moved or changed. Interrupt it whenever you like: run it
-    again and it goes on. A second run does only what is new or changed.
+    Files are read where they are; nothing is moved or changed. Addresses are fetched by the workers, from public
+    machines only. Interrupt it whenever you like: run it again and it goes on. A second run does only what is new or
+    changed.
 
     Exit status: 0 all well, 3 done but some files could not be used, 1 it did not work.
 
-    Examples: `sightline index ~/Pictures` · `sightline index 'shoot/**/*.heic' --dry-run`
+    Examples: `sightline index ~/Pictures` · `sightline index 'shoot/**/*.heic' --dry-run` ·
+    `sightline index --url https://shop.example/1.jpg --collection Shop` · `sightline index ~/Incoming --watch`
     """
+    from indexer.cli import watching  # runs what is defined here
+
     started = time.perf_counter()
+    asked = Asked(paths or [], url or [], manifest, collection)
+    asked.check(dry_run)
+    news = watching.begin(asked.paths) if watch else None
     workspace = open_workspace()
-    run = Run(workspace, None if dry_run else new_job(workspace), quiet=as_json)
-    tally = run.register(paths, retry)
+    run = Run(
+        workspace, None if dry_run else new_job(workspace), quiet=as_json, every_file=bool(asked.collection)
+    )
+    tally = run.register(asked.paths, retry)
     if run.job_id is None:
         _print_plan(tally, as_json)
         return
-    progress = run.follow() if wait else _progress(workspace, run.job_id)
+    asked.take_rest(workspace, run.job_id)
+    progress = run.follow() if wait else job_progress(workspace, run.job_id)
     with workspace.sessions() as session:
         failures = jobs.failures(session, run.job_id)
     report = Report(tally, progress, failures, time.perf_counter() - started)
     report.print(as_json)
     if profile and not as_json:
         print_profile(progress, report.seconds)
-    if failures:
+    if news is not None:
+        watching.follow(workspace, news, asked.collection)
+    elif failures:
         raise typer.Exit(SOME_REFUSED)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one `sightline index` was asked to take."""
+
+    paths: list[str]
+    urls: list[str]
+    manifest: Path | None
+    collection: str
+
+    def check(self, dry_run: bool) -> None:
+        """Raises ConfigurationError: nothing is named, or a dry run of what only looking at files can tell."""
+        elsewhere = bool(self.urls or self.manifest)
+        if not self.paths and not elsewhere:
+            raise ConfigurationError("Name files or folders, or give --url or --manifest.")
+        if dry_run and elsewhere:
+            raise ConfigurationError(
+                "--dry-run looks at files and folders only: leave out --url and --manifest."
+            )
+
+    def take_rest(self, workspace: Workspace, job_id: int) -> None:
+        """What is no file or folder, into the same job; then all of it into the collection."""
+        rows = Rows(workspace, job_id, self.collection, position=job_progress(workspace, job_id).total)
+        if self.urls:
+            rows.take_urls(self.urls)
+        if self.manifest is not None:
+            rows.take_manifest(self.manifest)
+        put_together(workspace, job_id, self.collection)
 
 
 def worker(
@@ -141,7 +197,7 @@ class Run:
     def follow(self, on_change: Callable[[], None] = lambda: None) -> jobs.Progress:
         """Wait until every image of the job is indexed or refused; `on_change` is called as some are."""
         assert self.job_id is not None
-        progress = _progress(self.workspace, self.job_id)
+        progress = job_progress(self.workspace, self.job_id)
         done = progress.total - progress.pending
         with progress_bar("Tagging, captioning", progress.total, self.quiet) as advance:
             advance(done)
@@ -159,7 +215,7 @@ class Run:
         try:
             if self.workspace.ensure_worker():
                 self._count_restart()
-            return _progress(self.workspace, before.job_id)
+            return job_progress(self.workspace, before.job_id)
         except (OperationalError, ServiceUnavailable):
             self._heal()
             return before
@@ -225,13 +281,22 @@ class Report:
         return {stage: value / total for stage, value in self.progress.stage_seconds.items()} if total else {}
 
 
-def new_job(workspace: Workspace) -> int:
+def new_job(workspace: Workspace, kind: str = "index") -> int:
     """A job for one run of the command."""
     with workspace.sessions.begin() as session:
-        return jobs.create(session, "index")
+        return jobs.create(session, kind)
 
 
-def _progress(workspace: Workspace, job_id: int) -> jobs.Progress:
+def put_together(workspace: Workspace, job_id: int | None, collection: str) -> None:
+    """Put the images of a job into a collection, made at first mention; "": into none."""
+    if not collection or job_id is None:
+        return
+    with workspace.sessions.begin() as session:
+        collections.add(session, collections.ensure(session, collection), jobs.images_of(session, job_id))
+
+
+def job_progress(workspace: Workspace, job_id: int) -> jobs.Progress:
+    """How far a job is."""
     with workspace.sessions() as session:
         progress = jobs.progress(session, job_id)
     assert progress is not None

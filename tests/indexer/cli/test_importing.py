@@ -1,0 +1,146 @@
+"""Manifests, addresses, collections and watched folders by command line, with a worker of its own."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer.catalog import collections
+from indexer.cli.watching import take
+from indexer.cli.workspace import open_workspace
+from indexer.local_stack import stop
+from indexer.watching import News
+from tests import hostile_server
+from tests.hostile_server import OUTSIDE, HostileServer, picture
+from tests.indexer.cli.conftest import Run
+from tests.pictures import scene
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[HostileServer]:
+    """Pictures on the web."""
+    with hostile_server.serving() as served:
+        served.files["/web.png"] = picture(123)
+        yield served
+
+
+@pytest.fixture(scope="module")
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A library of these tests alone, with a worker, gone at the end."""
+    home = tmp_path_factory.mktemp("import-home")
+    yield home
+    stop(home)
+
+
+@pytest.fixture
+def sightline(own_home: Path, typed: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs commands in that library, to which the address outside is as good as public."""
+    monkeypatch.setenv("SIGHTLINE_HOME", str(own_home))
+    monkeypatch.setenv("SIGHTLINE_FETCH__NETWORKS", OUTSIDE)
+    return typed
+
+
+def test_a_manifest_by_command_line(sightline: Run, server: HostileServer, tmp_path: Path) -> None:
+    """Files beside it and pictures on the web, searchable when it ends; what could not be used is named by row."""
+    scene(81, 60).save(tmp_path / "beside.png")
+    manifest = tmp_path / "shop.csv"
+    manifest.write_text(
+        "url;path;sku;title;alt text;collection\n"
+        f"{server.url('/web.png')};;W-1;From the web;a picture from the web;Web\n"
+        ";beside.png;B-1;Beside;;\n"
+        ";../outside.png;X-1;;;\n"
+        f"{server.url('/page')};;P-1;;;\n"
+        "http://127.0.0.2/latest/meta-data;;M-1;;;\n"
+        ";;NO-SUCH;Nothing;;\n",
+        encoding="utf-8-sig",
+    )
+    status, out, _ = sightline("import", manifest, "--collection", "Shop", "--json")
+    told = json.loads(out)
+    assert status == 3
+    assert told["rows"] == {"fetching": 3, "accepted": 1, "refused": 2}
+    assert (told["indexed"], told["pending"], told["failed"]) == (2, 0, 4)
+    assert {failure["code"] for failure in told["failures"]} == {
+        "address_refused",
+        "unsupported_format",
+        "unknown_sku",
+    }
+    assert "Row 7: No image has the SKU NO-SUCH" in told["failures"][-1]["message"]
+    _, out, _ = sightline("search", "collection:Shop,Web order:added", "--json")
+    assert len(json.loads(out)["hits"]) == 2
+    status, _, said = sightline("import", manifest)
+    assert status == 3
+    assert "Row 7: No image has the SKU NO-SUCH" in said
+    assert "2 unchanged" in said
+
+
+def test_export_edit_import(sightline: Run, tmp_path: Path) -> None:
+    """The catalogue team's way: by SKU, in a spreadsheet, and back; unedited rows stay the machines'."""
+    table = tmp_path / "out.csv"
+    assert sightline("export", "has:sku order:added", "-o", table, "--columns", "sku,title,alt_text")[0] == 0
+    rows = list(csv.DictReader(table.open(newline="", encoding="utf-8")))
+    assert [row["sku"] for row in rows if row["sku"] == "W-1"] == ["W-1"]
+    for row in rows:
+        if row["sku"] == "B-1":
+            row["alt_text"] = "four quarters, edited"
+    with table.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, rows[0], delimiter=";")
+        writer.writeheader()
+        writer.writerows(rows)
+    status, out, _ = sightline("import", table, "--json")
+    assert (status, json.loads(out)["rows"]) == (0, {"changed": 1, "unchanged": len(rows) - 1})
+    sightline("export", "sku:B-1", "-o", table, "--columns", "alt_text")
+    assert table.read_text().splitlines()[1] == '"four quarters, edited"'
+
+
+def test_addresses_and_collections(sightline: Run, server: HostileServer, tmp_path: Path) -> None:
+    """`--url` beside files, all into one collection; one that cannot be fetched is named."""
+    scene(82, 60).save(tmp_path / "mine.png")
+    server.files["/second.png"] = picture(124)
+    urls = ("--url", server.url("/second.png"), "--url", server.url("/status/404"))
+    status, out, _ = sightline("index", tmp_path, *urls, "--collection", "Mixed", "--json")
+    told = json.loads(out)
+    assert (status, told["indexed"], told["failed"]) == (3, 2, 1)
+    assert "404" in told["failures"][0]["message"]
+    _, out, _ = sightline("search", "collection:Mixed", "--json")
+    assert len(json.loads(out)["hits"]) == 2
+
+
+def test_a_watched_folder(
+    sightline: Run, own_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What comes is queued and collected; a rename leaves one place, a removal leaves the image, and both are said."""
+    file, renamed = tmp_path / "a.png", tmp_path / "b.png"
+    scene(83, 60).save(file)
+    assert sightline("status")[0] == 0  # the settings of this home are read
+    workspace = open_workspace()
+    take(workspace, News([file], []), "Watched")
+    file.rename(renamed)
+    take(workspace, News([renamed], [file]), "Watched")
+    renamed.unlink()
+    take(workspace, News([], [renamed]), "Watched")
+    said = capsys.readouterr().err
+    assert "1 new or changed" in said
+    assert "a.png; it is still at another place" in said.replace("\n", "")
+    assert "b.png; its image stays in the library" in said.replace("\n", "")
+    with workspace.sessions() as session:
+        (found,) = [one for one in collections.all_of_them(session) if one.name == "Watched"]
+    assert found.images == 1
+    workspace.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("index",), "Name files or folders"),
+        (("index", "--dry-run", "--url", "https://a/b.jpg"), "leave out --url"),
+        (("index", "--watch", "/no/such/folder"), "--watch watches folders"),
+        (("import", "/no/such/file.csv"), "cannot be read"),
+    ],
+)
+def test_slips_are_told(sightline: Run, arguments: tuple[str, ...], told: str) -> None:
+    """In one line, with the next step."""
+    status, _, said = sightline(*arguments)
+    assert status == 1
+    assert told in said
