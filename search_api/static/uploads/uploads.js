@@ -28,6 +28,13 @@ export function add(files) {
   for (const batch of batches(fit)) sending = sending.then(() => send(batch));
 }
 
+/** List what did not come by this page and could not be used, with the reason. */
+export function tell(failures) {
+  rows.unshift(...failures.map(({ name, message }) => ({ file: { size: 0 }, name, status: "refused", sent: 1, note: message, job: null })));
+  $("uploads").hidden = !rows.length;
+  draw();
+}
+
 function refuse(row, note) {
   Object.assign(row, { status: "refused", note });
   return false;
