@@ -138,11 +138,6 @@ def content_hash(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def content_type(data: bytes) -> str:
-    """The media type an original is served under, by content. Raises UnsupportedFormat or BrokenImage."""
-    return f"image/{_FORMATS[sniff(data)]}"
-
-
 def decode(data: bytes, specs: Sequence[InputSpec], limits: Limits) -> DecodedImage:
     """Everything needed of one file: thumbnail (WebP, sides <= 512 px, sRGB), metadata, model inputs.
 

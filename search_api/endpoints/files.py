@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from indexer.catalog.hits import ImageView
 from indexer.errors import NotStored
-from indexer.images import content_hash, content_type
+from indexer.images import content_hash
 from indexer.pipeline import local_path
 from indexer.storage import Storage
 from search_api import views
@@ -57,7 +57,7 @@ def original(
     if held(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     data = _original(view, services.storage)
-    kind = content_type(data) if view.format else "application/octet-stream"
+    kind = f"image/{view.format}" if view.format else "application/octet-stream"  # as decoding found it
     headers["Content-Disposition"] = _disposition(view)
     headers["Content-Security-Policy"] = SANDBOX
     return Response(data, media_type=kind, headers=headers)
