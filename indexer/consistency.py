@@ -5,6 +5,7 @@ on both sides, then those whose checksums differ, vector by vector. Others go on
 if it is still one when looked at again, and is not on its way through the outbox.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -25,6 +26,7 @@ from indexer.publishing import Publisher, common_dimension, rows_of
 STRETCH = 1_000  # images compared at once: some 4 MB on either side at 512 dimensions
 FIRST = 20  # ids named in a report
 ENDLESS = 2**63 - 1
+PATIENCE_S, PAUSE_S = 60.0, 0.05  # for what is to be published, a stretch at a time
 TOLERANCE = 1e-6  # of a component: other machines round the last bit of a unit vector in other ways
 
 Kind = Literal[
@@ -165,10 +167,21 @@ class Checker:
         with self.sessions.begin() as session:
             outbox.note(session, wanted, self.embedder.id)
             images.look_again(session, sorted(lacking))
-        Publisher(self.sessions, self.stores).drain()
+        waiting = self._publish(wanted)
         left = {kind: image_ids for kind, image_ids in self._confirmed(report, wanted).items() if image_ids}
-        report.mended += len(lacking | set(wanted) - set().union(*left.values()))
+        report.mended += len((lacking | set(wanted)) - waiting - set().union(*left.values()))
         return left
+
+    def _publish(self, image_ids: Sequence[int]) -> set[int]:
+        """Publish until these are through, whatever else comes meanwhile; those that would not go."""
+        publisher, deadline = Publisher(self.sessions, self.stores), time.monotonic() + PATIENCE_S
+        while True:
+            with self.sessions() as session:
+                waiting = outbox.waiting(session, image_ids, self.embedder.id)
+            if not waiting or time.monotonic() > deadline:
+                return waiting
+            if not publisher.step():
+                time.sleep(PAUSE_S)  # others hold them
 
 
 def checksums(rows: Rows) -> dict[int, int]:

@@ -140,6 +140,7 @@ def as_dict(result: SearchResult) -> dict[str, object]:
         "hits": [_hit_as_dict(hit) for hit in result.hits],
         "facets": {name: [asdict(value) for value in values] for name, values in result.facets.items()},
         "next_cursor": result.next_cursor,
+        "degraded": [asdict(missing) for missing in result.degraded],
         "explain": result.explanation and asdict(result.explanation),
     }
 
@@ -181,6 +182,8 @@ def print_result(result: SearchResult) -> None:
     for line in _explanation(result):
         remarks.print(line)
     remarks.print(_summary(result))
+    for missing in result.degraded:
+        remarks.print(f"[yellow]{missing.detail}[/yellow]")
 
 
 def _lines(hit: Hit) -> Sequence[str]:

@@ -207,6 +207,25 @@ def test_work_going_on_is_never_taken_for_drift(both: Both) -> None:
     assert both.checker.check().agrees
 
 
+def test_a_repair_ends_though_changes_keep_coming(both: Both) -> None:
+    """It publishes what it has noted, not whatever else comes for as long as it comes."""
+    both.store.delete_images(both.ids)
+    done = threading.Event()
+
+    def work_on() -> None:
+        while not done.is_set():
+            with both.sessions.begin() as session:
+                outbox.note(session, [10**6], both.by.embedder)
+
+    thread = threading.Thread(target=work_on)
+    thread.start()
+    try:
+        assert both.checker.check(repair=True).mended == IMAGES
+    finally:
+        done.set()
+        thread.join()
+
+
 SEEDS = st.dictionaries(st.integers(1, 6), st.integers(0, 3), max_size=6)
 CAPTIONS = st.dictionaries(st.integers(1, 6), st.tuples(st.integers(1, 6), st.integers(0, 3)), max_size=6)
 
