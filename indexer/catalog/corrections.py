@@ -1,19 +1,30 @@
 """What people say of images in words of their own; `edits` has what they say of tags."""
 
 import numpy as np
-from sqlalchemy import func
+from sqlalchemy import delete, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from indexer.catalog.annotations import annotator_id, forget_embeddings, pack
+from indexer.catalog import models, work
+from indexer.catalog.annotations import annotator_id, pack
 from indexer.tables import Caption, CaptionEmbedding
 
 # There are no accounts yet: everybody who reaches the server is one person.
 PERSON = "you"
 
 
-def write_caption(session: Session, image_id: int, text: str, embedder_id: int, embedding: np.ndarray) -> int:
-    """A person's caption and its embedding (D,), replacing the one written before; the caption's id."""
+def write_caption(
+    session: Session,
+    image_id: int,
+    text: str,
+    embedder_id: int | None = None,
+    embedding: np.ndarray | None = None,
+) -> int:
+    """A person's caption, replacing the one written before; the caption's id.
+
+    With its embedding (D,) by the embedder in effect it is found by meaning at once; without one, or with one by an
+    embedder that no longer is, as soon as a worker has embedded it, for which it is queued here.
+    """
     row = {"image_id": image_id, "annotator_id": annotator_id(session, "person", PERSON), "text": text}
     caption = insert(Caption).values(row)
     changed = {"text": caption.excluded.text, "created_at": func.now()}
@@ -23,12 +34,15 @@ def write_caption(session: Session, image_id: int, text: str, embedder_id: int, 
         )
     )
     assert caption_id is not None
-    forget_embeddings(session, [caption_id], embedder_id)
-    values = {"caption_id": caption_id, "annotator_id": embedder_id, "embedding": pack(embedding[None])[0]}
-    vector = insert(CaptionEmbedding).values(values)
-    session.execute(
-        vector.on_conflict_do_update(
-            index_elements=["caption_id", "annotator_id"], set_={"embedding": vector.excluded.embedding}
-        )
-    )
+    session.execute(delete(CaptionEmbedding).where(CaptionEmbedding.caption_id == caption_id))
+    if embedder_id is not None and embedding is not None:
+        values = {
+            "caption_id": caption_id,
+            "annotator_id": embedder_id,
+            "embedding": pack(embedding[None])[0],
+        }
+        session.execute(insert(CaptionEmbedding).values(values))
+    now = models.in_effect(session).get("embedder")
+    if embedder_id is None or (now is not None and now.annotator_id != embedder_id):
+        work.add(session, [image_id], priority=work.INTERACTIVE)
     return caption_id

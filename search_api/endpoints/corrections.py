@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Path, Response
 from sqlalchemy.orm import Session
 
 from indexer.catalog import corrections, edits
 from indexer.catalog.edits import Wish
+from indexer.errors import ModelMissing
 from indexer.task_queue import WRITES
 from search_api import schemas, views
 from search_api.access import requires
@@ -14,6 +16,7 @@ from search_api.dependencies import ServicesDep, SessionDep
 from search_api.endpoints.images import find, find_for_change
 from search_api.etags import IfMatch, etag
 from search_api.problems import answers
+from search_api.services import Services
 
 router = APIRouter(
     prefix="/v1/images/{image_id}", tags=["corrections"], dependencies=[requires("tags.write")]
@@ -55,16 +58,24 @@ def write_caption(
     if_match: IfMatch = None,
 ) -> schemas.ImageOut:
     """Write a caption of your own; it is shown first and searched at once."""
-    semantics = services.semantics.get()
-    embedding = semantics.embedder.embed_texts([body.text])
+    embedder_id, embedding = _embedded(services, body.text)
     with services.sessions.begin() as session:
         find_for_change(session, image_id, if_match)
-        corrections.write_caption(session, image_id, body.text, semantics.embedder_id, embedding[0])
+        corrections.write_caption(session, image_id, body.text, embedder_id, embedding)
         view = find(session, image_id)
     services.queue.wake(WRITES)
     shown = views.image(view)
     response.headers["ETag"] = etag(shown)
     return shown
+
+
+def _embedded(services: Services, text: str) -> tuple[int | None, np.ndarray | None]:
+    """The embedder and its embedding (D,); none where it is not on this machine, so that a worker embeds the text."""
+    try:
+        semantics = services.semantics.get()
+    except ModelMissing:
+        return None, None
+    return semantics.embedder_id, semantics.embedder.embed_texts([text])[0]
 
 
 def _say(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from indexer.catalog import models
 from indexer.cli.demo import bundled_photographs
@@ -157,9 +157,13 @@ def test_a_model_that_is_not_here_stops_only_what_needs_it(
         assert (refused.status_code, refused.json()["name"]) == (503, "model_missing")
         assert "sightline reindex --embedder NAME" in refused.json()["detail"]
         assert client.get("/v1/search", params={"q": "-tag:dog"}).json()["total"]["value"] > 0
+        said = client.put("/v1/images/1/caption", json={"text": "my own words"})
+        assert said.json()["captions"][0]["text"] == "my own words"
         parts = client.get("/readyz").json()["parts"]
         assert not parts["embedder"]["ok"]
         assert "No embedder is called 'other'" in parts["embedder"]["detail"]
+    with library.sessions() as session:  # for a worker that has the model
+        assert session.scalars(text("SELECT image_id FROM work WHERE priority = 0")).all() == [1]
 
 
 def test_a_change_that_cannot_be_followed_yet(library: Changing, client: TestClient, home: Path) -> None:
