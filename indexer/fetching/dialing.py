@@ -28,6 +28,21 @@ def system_resolve(host: str) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
+def literal(host: str) -> str | None:
+    """The address a host is, None for a name; odd ways to write one (127.1, 0x7f000001) are not guessed at.
+
+    Raises:
+        AddressRefused: it is neither.
+    """
+    try:
+        return str(ipaddress.ip_address(host.strip("[]")))
+    except ValueError:
+        last = host.rstrip(".").rpartition(".")[2]
+    if last.isdigit() or last.startswith("0x"):
+        raise AddressRefused(f"{host} is not fetched from: write a host's name, or its address in full.")
+    return None
+
+
 class Deadline:
     """An instant by which all has to be done."""
 
@@ -90,15 +105,9 @@ class Dialer(httpcore.NetworkBackend):
         return _TimedStream(stream, self._deadline)
 
     def _look_up(self, host: str) -> list[str]:
-        """The addresses of a name, or the address it is; odd ways to write one are not guessed at."""
-        try:
-            return [str(ipaddress.ip_address(host.strip("[]")))]
-        except ValueError:
-            last = host.rstrip(".").rpartition(".")[2]
-            if last.isdigit() or last.startswith("0x"):
-                raise AddressRefused(
-                    f"{host} is not fetched from: write a host's name, or its address in full."
-                ) from None
+        """The addresses of a name, or the address it is."""
+        if (address := literal(host)) is not None:
+            return [address]
         try:
             found = self._resolve(host)
         except UnicodeError:

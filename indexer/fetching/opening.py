@@ -40,7 +40,7 @@ class Opener:
         if scheme in stores.SCHEMES:
             self.stores.check(url)
         elif scheme in web.SCHEMES:
-            web.parsed(url)
+            self.web.check(url)
         else:
             raise AddressRefused(
                 f"{url[:100]!r} is no address that is fetched: begin with https://, or s3:// where that is allowed."

@@ -19,7 +19,7 @@ import httpx
 
 from indexer.errors import AddressRefused, BrokenImage, ImageTooLarge, NotFetched
 from indexer.fetching.addresses import Boundary
-from indexer.fetching.dialing import Deadline, Dialer, Resolve, system_resolve
+from indexer.fetching.dialing import Deadline, Dialer, Resolve, literal, system_resolve
 from indexer.images import sniff
 
 SCHEMES = ("http", "https")
@@ -75,6 +75,12 @@ class WebFetch:
         raise NotFetched(
             f"It redirects more than {self.limits.max_redirects} times. Give the address it leads to."
         )
+
+    def check(self, url: str) -> None:
+        """Raises AddressRefused for what can be told to lead inside, or nowhere, without asking anybody."""
+        host = parsed(url).host
+        if (address := literal(host)) is not None:
+            self.boundary.check(address, host)
 
     def _ask(self, pool: httpcore.ConnectionPool, at: httpx.URL) -> bytes | httpx.URL:
         """The picture at this address, or the address it redirects to."""

@@ -59,3 +59,12 @@ def test_what_does_not_work_is_said_in_one_quiet_line(page: Page) -> None:
     page.reload()
     expect(page.locator("#degraded")).to_have_text("No worker is running; new pictures wait until one is.")
     expect(page.locator("#results .card").first).to_be_visible()
+
+
+def test_what_could_not_be_fetched_is_told(page: Page, address: str) -> None:
+    """A program's address that leads nowhere: the page says which and why, whoever asked for it."""
+    items = [{"url": "http://localhost:9/picture.jpg"}]
+    told = httpx.post(f"{address}/v1/images/urls", json={"items": items}).json()
+    assert told["counts"] == {"fetching": 1}
+    line = page.locator("#uploads li.refused", has_text="picture.jpg")
+    expect(line).to_contain_text("this machine itself", timeout=60_000)

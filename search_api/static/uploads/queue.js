@@ -32,7 +32,7 @@ async function look() {
 /** What could not be fetched, whoever asked for it, and why: in the list of uploads, each once. What failed before the
  *  page was opened is only noted. */
 async function tellFailures(aloud) {
-  for (const { id, kind, failed } of await api.jobs()) {
+  for (const { id, kind, failed } of await api.jobs(5)) {
     const before = told.get(id) ?? 0;
     told.set(id, failed);
     if (aloud && ["urls", "import"].includes(kind) && failed > before) tell((await api.job(id)).failures.slice(before));
@@ -48,7 +48,7 @@ function draw({ images, waiting: left, queued_tasks: queued }) {
     place.replaceChildren(h("i", { className: "pulse", "aria-hidden": "true" }), h("span", {}, `${count(waiting, "picture")} to go`));
     place.title = queued === null ? "Redis does not answer: the queue is unknown" : `${images.indexed} indexed, ${images.failed} refused, ${left.fetch} to be fetched, ${count(queued, "task")} waiting`;
   }
-  if (fetching === null || left.fetch < fetching) tellFailures(fetching !== null);
+  if (!waiting || left.fetch < fetching) tellFailures(fetching !== null);
   fetching = left.fetch;
   const grown = indexed !== null && images.indexed !== indexed;
   indexed = images.indexed;
