@@ -231,9 +231,36 @@ def stats() -> Call[types.Stats]:
     return Call("GET", "/v1/stats", _json)
 
 
-def form(files: Iterable[Path | str], opened: ExitStack) -> list[tuple[str, tuple[str, Any]]]:
-    """Files to upload as httpx takes them, kept open by `opened` until they are sent."""
-    return [("file", (Path(file).name, opened.enter_context(Path(file).open("rb")))) for file in files]
+def form(
+    files: Iterable[Path | str], opened: ExitStack, said: Mapping[str, str | None]
+) -> list[tuple[str, tuple[str | None, Any]]]:
+    """Files to upload, and what is `said` of all of them, as httpx takes them; kept open by `opened` until sent."""
+    fields: list[tuple[str, tuple[str | None, Any]]] = [
+        (name, (None, text)) for name, text in said.items() if text
+    ]
+    return fields + [
+        ("file", (Path(file).name, opened.enter_context(Path(file).open("rb")))) for file in files
+    ]
+
+
+def once(key: str | None) -> dict[str, str]:
+    """The header by which a request that is sent again is carried out once."""
+    return {} if key is None else {"Idempotency-Key": key}
+
+
+def add_urls(items: Iterable[str | types.Address], refetch: bool, key: str | None) -> Call[types.Import]:
+    """Bring pictures from addresses."""
+    given = [{"url": item} if isinstance(item, str) else dict(item) for item in items]
+    body = {"items": given, "refetch": refetch}
+    return Call("POST", "/v1/images/urls", _json, body=body, headers=once(key))
+
+
+def import_manifest(manifest: Picture, refetch: bool, key: str | None) -> Call[types.Import]:
+    """Take a table of pictures and of what is said of them."""
+    headers = {"content-type": "text/csv", **once(key)}
+    return Call(
+        "POST", "/v1/imports", _json, {"refetch": refetch}, content=content(manifest), headers=headers
+    )
 
 
 def content(of: Picture) -> bytes:

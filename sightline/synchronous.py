@@ -240,10 +240,49 @@ class Client:
 
     # --- adding pictures
 
-    def upload(self, *files: Path | str) -> types.Upload:
-        """Add picture files to the library; `wait` waits until they can be found."""
+    def upload(
+        self,
+        *files: Path | str,
+        sku: str | None = None,
+        title: str | None = None,
+        caption: str | None = None,
+        tags: Sequence[str] = (),
+        collection: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> types.Upload:
+        """Add picture files to the library, with what is said of them; `wait` waits until they can be found.
+
+        Who sends again with the same `idempotency_key` what may have arrived gets the answer given before.
+        """
+        said = {
+            "sku": sku,
+            "title": title,
+            "caption": caption,
+            "tags": "; ".join(tags),
+            "collection": collection,
+        }
         with ExitStack() as opened:
-            return calls.uploaded(self._answer("POST", "/v1/images", files=calls.form(files, opened)))
+            form, headers = calls.form(files, opened, said), calls.once(idempotency_key)
+            return calls.uploaded(self._answer("POST", "/v1/images", files=form, headers=headers))
+
+    def add_urls(
+        self,
+        items: Iterable[str | types.Address],
+        *,
+        refetch: bool = False,
+        idempotency_key: str | None = None,
+    ) -> types.Import:
+        """Bring pictures from addresses, each a URL or {"url": ..., "sku": ..., "title": ..., "alt_text": ...}."""
+        return self._send(calls.add_urls(items, refetch, idempotency_key))
+
+    def import_manifest(
+        self, manifest: Picture, *, refetch: bool = False, idempotency_key: str | None = None
+    ) -> types.Import:
+        """Take a table (a CSV or JSON Lines file, or its bytes) of pictures to bring and of what is said of them.
+
+        An edited `export` says only what was edited.
+        """
+        return self._send(calls.import_manifest(manifest, refetch, idempotency_key))
 
     def wait(self, job_id: int, *, timeout_s: float = 600.0) -> types.Job:
         """The job once it is done. Raises TimeoutError."""

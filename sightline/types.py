@@ -176,6 +176,28 @@ class Upload(TypedDict):
     items: list[dict[str, Any]]
 
 
+class _Url(TypedDict):
+    url: str
+
+
+class Address(_Url, total=False):
+    """A picture to fetch, and what is said of it; all but the url may be left out."""
+
+    sku: str
+    title: str
+    alt_text: str
+    tags: list[str]
+    collection: str
+
+
+class Import(TypedDict):
+    """What became of each row of a manifest or address, and the job that follows what is fetched."""
+
+    job_id: int
+    counts: dict[str, int]
+    rows: list[dict[str, Any]]
+
+
 class Job(TypedDict):
     """How far a request to index is."""
 
