@@ -67,13 +67,16 @@ class Presence:
                 self._worker_id = None
 
     def leave(self) -> None:
-        """Say good-bye."""
+        """Say good-bye; if Postgres is away, the others will notice by themselves."""
         self._stopped.set()
         with self._lock:
             if self._worker_id is None:
                 return
-            with self._sessions.begin() as session:
-                claims.leave(session, self._worker_id)
+            try:
+                with self._sessions.begin() as session:
+                    claims.leave(session, self._worker_id)
+            except SQLAlchemyError as error:
+                logger.warning("left without a word: %s", error)
             self._worker_id = None
 
     def _beat_on(self) -> None:

@@ -220,7 +220,7 @@ def given_up(session: Session) -> dict[str, int]:
         .group_by(Image.error_code)
         .order_by(count.desc(), Image.error_code)
     )
-    return dict(rows.all())
+    return {str(code): number for code, number in rows}
 
 
 def unreadable(session: Session, image_ids: Sequence[int]) -> list[int]:
