@@ -1,6 +1,7 @@
 """The step that looks at images: claim some, run them through the pipeline."""
 
 import logging
+import time
 from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -62,7 +63,11 @@ class IndexStep:
     def _look_at(self, claim: work.Claim, worker_id: int) -> None:
         try:
             with logs.binding(image_ids=claim.image_ids):
+                started = time.perf_counter()
                 self._pipeline().index(claim.image_ids, worker_id, self._urgent)
+                logger.info(
+                    "looked at %d images in %.2f s", len(claim.image_ids), time.perf_counter() - started
+                )
         except (ModelsChanged, ClaimLost) as error:
             logger.info("%d images are looked at again: %s", len(claim.image_ids), error)
             self._release(claim, worker_id)

@@ -1,5 +1,6 @@
 """New pictures from a browser or a program."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,6 +23,7 @@ from search_api.multipart import Part, parts
 from search_api.problems import Problem, ProblemOut, answers, problem_of
 from search_api.services import Services
 
+logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/v1/images", tags=["images"], dependencies=[requires("images.write")])
 MAX_NAME = 255
 
@@ -138,6 +140,8 @@ class Intake:
             taken = schemas.UploadOut(job_id=job_id, items=self._items(states))
             response = JSONResponse(taken.model_dump(mode="json"), 202, {"Location": f"/v1/jobs/{job_id}"})
             keep(session, response)
+        ids = sorted({image_id for image_id, _ in states.values()})
+        logger.info("took in %d files", len(files), extra={"job_id": job_id, "image_ids": ids})
         if spoken_of or PENDING in {state for _, state in states.values()}:
             self.services.queue.wake()
         return response

@@ -108,7 +108,8 @@ def test_workers_bring_an_upload_all_the_way(api: httpx.Client, migrated: Machin
     for name, process in workers.items():
         migrated.wait(name, process)
     path = next(path for path in bundled_photographs() if path.name == "coffee.png")
-    taken = api.post("/v1/images", files=[("file", (path.name, path.read_bytes()))])
+    files = [("file", (path.name, path.read_bytes()))]
+    taken = api.post("/v1/images", files=files, headers={"X-Request-ID": "upload-1"})
     assert taken.status_code in (200, 201, 202), taken.text
     image_id = taken.json()["items"][0]["image_id"]
     deadline = time.monotonic() + 60
@@ -117,6 +118,9 @@ def test_workers_bring_an_upload_all_the_way(api: httpx.Client, migrated: Machin
         time.sleep(0.3)
     hits = api.get("/v1/search", params={"q": "a cup of coffee", "all": True}).json()["hits"]
     assert [hit["image"]["id"] if "image" in hit else hit["id"] for hit in hits] == [image_id]
+    heard = [line for line in _lines(migrated, "api") if line.get("request_id") == "upload-1"]
+    assert [image_id] in [line.get("image_ids") for line in heard]
+    assert [image_id] in [line.get("image_ids") for line in _lines(migrated, "worker-cpu")]
     counted = httpx.get(f"http://127.0.0.1:{migrated.port('worker-cpu', 9420)}/metrics").text
     assert re.search(r"^sightline_batch_size_count [1-9]", counted, re.MULTILINE)
     for name, process in workers.items():
@@ -138,13 +142,16 @@ def _line(machine: Machine, request_id: str) -> dict[str, Any]:
     """The API's line of a request: it is written once the answer is on its way."""
     deadline = time.monotonic() + 10
     while True:
-        lines = map(_parsed, machine.log("api").splitlines())
-        found = [line for line in lines if line.get("request_id") == request_id]
+        found = [line for line in _lines(machine, "api") if line.get("request_id") == request_id]
         if found:
             [line] = found
             return line
         assert time.monotonic() < deadline, machine.log("api")
         time.sleep(0.1)
+
+
+def _lines(machine: Machine, service: str) -> list[dict[str, Any]]:
+    return [_parsed(line) for line in machine.log(service).splitlines()]
 
 
 def _parsed(line: str) -> dict[str, Any]:
