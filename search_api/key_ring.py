@@ -37,6 +37,11 @@ class KeyRing:
         """Whether there is any valid key, so that nobody may come in without one."""
         return bool(self._remembered(None, api_keys.any_valid))
 
+    def known_open(self) -> bool:
+        """Whether it is known without asking that there is no key."""
+        known = self._known.get(None)
+        return known is not None and time.monotonic() < known[0] and known[1] is False
+
     def by_text(self, key: str) -> KeyView | None:
         """The valid key of this text."""
         if not api_keys.SHAPE.fullmatch(key):

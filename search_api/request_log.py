@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from indexer import logs, metrics
+from search_api.access import Caller
 
 logger = logging.getLogger(__name__)
 HEADER = "X-Request-ID"
@@ -61,8 +62,14 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     metrics.http_requests.labels(method=method, route=route, status=str(status)).inc()
     metrics.http_seconds.labels(method=method, route=route).observe(seconds)
     if scope["path"] not in _PROBES:
-        took = {"status": status, "took_ms": round(seconds * 1000, 1)}
-        logger.info("%s %s", scope["method"], scope["path"], extra=took)
+        told = {"status": status, "took_ms": round(seconds * 1000, 1), **_caller(scope)}
+        logger.info("%s %s", scope["method"], scope["path"], extra=told)
+
+
+def _caller(scope: Scope) -> dict[str, str]:
+    """Whose key let the request in, where one did."""
+    caller: Caller | None = scope.get("state", {}).get("caller")
+    return {} if caller is None or caller.key is None else {"caller": caller.key.name}
 
 
 def _route(scope: Scope) -> str:

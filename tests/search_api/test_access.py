@@ -158,6 +158,17 @@ def test_no_key_and_another_machine(client: TestClient) -> None:
     }
 
 
+def test_log_lines_name_the_key(doors: Locked, caplog: pytest.LogCaptureFixture) -> None:
+    """By what it is called: who did what can be found out afterwards."""
+    with caplog.at_level(logging.INFO, "search_api.request_log"):
+        doors.caller(doors.admin).get("/v1/tags")
+        doors.caller().get("/v1/tags")
+    named = [
+        getattr(record, "caller", None) for record in caplog.records if "/v1/tags" in record.getMessage()
+    ]
+    assert named == ["admin", None]
+
+
 def test_postgres_away(doors: Locked, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key known a moment ago goes on opening; an unknown one is told that Postgres is away, and is not let in."""
     known = doors.caller(doors.admin)
