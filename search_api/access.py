@@ -175,7 +175,7 @@ async def _let_in(
     doors: Doors = request.app.state.doors
     [scope] = cast(list[Scope], needs.scopes)
     brought = brought_by(request)
-    caller = doors.anybody(brought) or await run_in_threadpool(doors.admit, brought, scope)
+    caller: Caller = doors.anybody(brought) or await run_in_threadpool(doors.admit, brought, scope)
     request.state.caller = caller
     return caller
 
