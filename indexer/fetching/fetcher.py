@@ -89,6 +89,7 @@ class Fetcher:
             if not fetches.finish(session, fetch, registered.image_id):
                 session.rollback()  # another worker's by now, which does the same
                 return
+            images.look_again(session, images.failed(session, [registered.image_id]), fetch.job_id)
             statements.say(session, {registered.image_id: said}, fetch.job_id, fetch.priority)
         metrics.fetches.labels(outcome="fetched").inc()
         self.wake()

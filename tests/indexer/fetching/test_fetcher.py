@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.catalog import claims, fetches, hits, jobs
+from indexer.catalog import claims, fetches, hits, images, jobs
 from indexer.catalog.statements import Said
 from indexer.errors import ConfigurationError, NotFetched, ServiceUnavailable
 from indexer.fetching import Fetcher
@@ -197,6 +197,21 @@ def test_an_address_that_shows_another_picture_now(sessions: Sessions, make: Mak
         (view,) = hits.load(session, [second])
     assert gone == [first]
     assert view.captions[0].text == "a red dress"
+
+
+def test_what_was_refused_is_looked_at_again(sessions: Sessions, make: Make) -> None:
+    """Fetched again, a picture that could not be used then may be used now."""
+    fetcher = make(lambda _: picture())
+    wanted(sessions, "https://shop.example/a.jpg")
+    fetcher.step()
+    with sessions.begin() as session:
+        (image_id,) = session.scalars(select(Work.image_id))
+        images.fail(session, image_id, "broken", "It is broken.")
+    wanted(sessions, "https://shop.example/a.jpg")
+    fetcher.step()
+    with sessions() as session:
+        assert session.scalars(select(Work.image_id)).all() == [image_id]
+        assert hits.load(session, [image_id])[0].state == "pending"
 
 
 def test_a_claim_lost_meanwhile(sessions: Sessions, make: Make) -> None:
