@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlalchemy.exc import OperationalError
 
-from indexer.errors import ServiceUnavailable, SightlineError
+from indexer.errors import ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 SWEEP_S = 1.0
@@ -117,8 +117,8 @@ class Drain:
             return
         try:
             self._heal()
-        except SightlineError as error:
-            logger.warning("%s: still away: %s", self.name, error)
+        except Exception as error:  # whatever it is, this thread goes on
+            logger.warning("%s: still away: %r", self.name, error)
 
     def _add_busy(self, change: int) -> None:
         with self._count:

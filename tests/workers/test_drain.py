@@ -104,7 +104,11 @@ def test_goes_on_when_the_store_is_back(stopping: threading.Event) -> None:
             raise errors.pop()
         return pile.step()
 
-    drain = Drain("test", step, 1, stopping, lambda: healed.append(True))
+    def heal() -> None:
+        healed.append(True)
+        raise OSError("not from here")
+
+    drain = Drain("test", step, 1, stopping, heal)
     drain.run()
     assert (pile.done, len(healed)) == (1, 1)
 
