@@ -175,9 +175,10 @@ async def _let_in(
     doors: Doors = request.app.state.doors
     [scope] = cast(list[Scope], needs.scopes)
     brought = brought_by(request)
-    caller: Caller = doors.anybody(brought) or await run_in_threadpool(doors.admit, brought, scope)
-    request.state.caller = caller
-    return caller
+    caller = doors.anybody(brought)
+    admitted: Caller = caller if caller is not None else await run_in_threadpool(doors.admit, brought, scope)
+    request.state.caller = admitted
+    return admitted
 
 
 def get_caller(request: Request) -> Caller:

@@ -48,7 +48,8 @@ function draw({ images, waiting: left, queued_tasks: queued }) {
     place.replaceChildren(h("i", { className: "pulse", "aria-hidden": "true" }), h("span", {}, `${count(waiting, "picture")} to go`));
     place.title = queued === null ? "Redis does not answer: the queue is unknown" : `${images.indexed} indexed, ${images.failed} refused, ${left.fetch} to be fetched, ${count(queued, "task")} waiting`;
   }
-  if (!waiting || left.fetch < fetching) tellFailures(fetching !== null);
+  // A key that only searches hears of no jobs.
+  if (!waiting || left.fetch < fetching) tellFailures(fetching !== null).catch(() => {});
   fetching = left.fetch;
   const grown = indexed !== null && images.indexed !== indexed;
   indexed = images.indexed;
