@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, cast, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, cast, exists, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,8 @@ from indexer.tables import (
     Work,
 )
 
+WINDOW, WIDEST = 4_096, 1_000_000  # ids looked through at once
+Within = Callable[[Any], ColumnElement[bool]]  # whether a column of image ids lies in a window
 PASSED_OVER = "passed_over"  # in the report: images nothing could be read of, with the reason
 
 
@@ -174,39 +176,51 @@ def unpublished(session: Session, embedder_id: int) -> bool:
 
 
 def missing(session: Session, change: Change, after: int, limit: int) -> list[int]:
-    """Images with a greater id than `after` that the new model has still to look at, ascending, at most `limit`.
+    """The first images with a greater id than `after` that the new model has still to look at, ascending.
 
-    Only those the models in effect are done with: what they have not seen yet, they see first.
+    At most `limit`, and at least one if there is any. Only those the models in effect are done with: what they have not
+    seen yet, they see first. Read in windows that widen as long as nothing is missing, so that neither the next batch
+    nor a look through ten million images takes more than it must.
     """
-    found: set[int] = set()
-    for rule in _rules(session, change):
-        query = select(Image.id).where(Image.id > after, Image.state.in_([ANNOTATED, INDEXED]), rule)
-        found.update(session.scalars(query.order_by(Image.id).limit(limit)))
-    return sorted(found - set(change.passed_over))[:limit]
+    passed_over, top, window = set(change.passed_over), newest(session), WINDOW
+    while after < top:
+        found: set[int] = set()
+        within = _within(after, after + window)
+        for rule in _rules(session, change, within):
+            query = select(Image.id).where(within(Image.id), Image.state.in_([ANNOTATED, INDEXED]), rule)
+            found.update(session.scalars(query.order_by(Image.id).limit(limit + len(passed_over))))
+        if found - passed_over:
+            return sorted(found - passed_over)[:limit]
+        after, window = after + window, min(window * 4, WIDEST)
+    return []
 
 
-def _rules(session: Session, change: Change) -> list[ColumnElement[bool]]:
+def _within(above: int, up_to: int) -> Within:
+    return lambda ids: and_(ids > above, ids <= up_to)
+
+
+def _rules(session: Session, change: Change, within: Within) -> list[ColumnElement[bool]]:
     """Of an image the new model has still to look at, one of these is true."""
     row = models.in_effect(session).get(change.kind)
     is_in_effect = row is not None and row.annotator_id == change.annotator_id
-    return _RULES[change.kind](change.annotator_id, is_in_effect)
+    return _RULES[change.kind](change.annotator_id, is_in_effect, within)
 
 
-def _embedder_rules(annotator_id: int, _: bool) -> list[ColumnElement[bool]]:
+def _embedder_rules(annotator_id: int, _: bool, within: Within) -> list[ColumnElement[bool]]:
     embedded = exists().where(
         ImageEmbedding.image_id == Image.id, ImageEmbedding.annotator_id == annotator_id
     )
-    return [~embedded, _has_caption_without(annotator_id)]
+    return [~embedded, _has_caption_without(annotator_id, within)]
 
 
-def _has_caption_without(embedder_id: Any) -> ColumnElement[bool]:
+def _has_caption_without(embedder_id: Any, within: Within) -> ColumnElement[bool]:
     embedded = exists().where(
         CaptionEmbedding.caption_id == Caption.id, CaptionEmbedding.annotator_id == embedder_id
     )
-    return Image.id.in_(select(Caption.image_id).where(~embedded))
+    return Image.id.in_(select(Caption.image_id).where(within(Caption.image_id), ~embedded))
 
 
-def _captioner_rules(annotator_id: int, in_effect: bool) -> list[ColumnElement[bool]]:
+def _captioner_rules(annotator_id: int, in_effect: bool, within: Within) -> list[ColumnElement[bool]]:
     embedder = select(ModelInEffect.annotator_id).where(ModelInEffect.kind == "embedder").scalar_subquery()
     shelved = _shelved(annotator_id)
     if not in_effect:
@@ -217,10 +231,10 @@ def _captioner_rules(annotator_id: int, in_effect: bool) -> list[ColumnElement[b
         )
         return [~usable]
     captioned = exists().where(Caption.image_id == Image.id, Caption.annotator_id == annotator_id)
-    return [~captioned & ~shelved, _has_caption_without(embedder)]
+    return [~captioned & ~shelved, _has_caption_without(embedder, within)]
 
 
-def _tagger_rules(annotator_id: int, in_effect: bool) -> list[ColumnElement[bool]]:
+def _tagger_rules(annotator_id: int, in_effect: bool, _: Within) -> list[ColumnElement[bool]]:
     tagged = exists().where(ImageTag.image_id == Image.id, ImageTag.annotator_id == annotator_id)
     return [~_shelved(annotator_id) & (~tagged if in_effect else true())]
 
@@ -229,7 +243,7 @@ def _shelved(annotator_id: int) -> ColumnElement[bool]:
     return exists().where(ShelvedImage.image_id == Image.id, ShelvedImage.annotator_id == annotator_id)
 
 
-_RULES: Mapping[Kind, Callable[[int, bool], list[ColumnElement[bool]]]] = {
+_RULES: Mapping[Kind, Callable[[int, bool, Within], list[ColumnElement[bool]]]] = {
     "embedder": _embedder_rules,
     "captioner": _captioner_rules,
     "tagger": _tagger_rules,

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from indexer.errors import UnknownTag
-from indexer.tables import ImageTag, Tag, TagName, VocabularyTag
+from indexer.tables import ImageTag, ModelInEffect, Tag, TagName, VocabularyTag
 from indexer.vocabulary import canonical
 
 INSERT_ROWS = 10_000
@@ -17,7 +17,9 @@ INSERT_ROWS = 10_000
 
 @dataclass(frozen=True)
 class TagCount:
-    """A tag, how many images show it, and the threshold of the tagger that knows it, if one does."""
+    """A tag, how many images show it, and the threshold of the tagger that knows it, if one does: the one in
+    effect before others.
+    """
 
     name: str
     images: int
@@ -109,10 +111,11 @@ def list_counts(
         .group_by(counts.c.tag_id)
         .subquery()
     )
+    in_effect = select(ModelInEffect.annotator_id).where(ModelInEffect.kind == "tagger")
     threshold = (
         select(VocabularyTag.threshold)
         .where(VocabularyTag.tag_id == Tag.id)
-        .order_by(VocabularyTag.annotator_id.desc())
+        .order_by(VocabularyTag.annotator_id.in_(in_effect).desc(), VocabularyTag.annotator_id.desc())
         .limit(1)
         .scalar_subquery()
     )

@@ -4,6 +4,7 @@ All that is remembered is in Postgres, so a filling that was killed goes on wher
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Backfill:
     rest: Callable[[float], Any] = time.sleep
     settles_s: float = SETTLES_S
     _model: "tuple[int, Filling] | None" = field(default=None, init=False)
+    _loading: threading.Lock = field(default_factory=threading.Lock, init=False)
     _not_here_until: float = field(default=0.0, init=False)
 
     def step(self) -> bool:
@@ -80,19 +82,18 @@ class Backfill:
             return False
         if change.switched_at is not None and switching.change_some_hands(self.sessions, change):
             return True
-        model = self._filling(change)
-        if model is None:
-            return False
         with claims.next_images(self.engine, self.sessions, change, self.size.now()) as claim:
             if claim.image_ids:
-                self._fill(change, model, claim.image_ids)
-                return True
-        return False if claim.taken else self._finish(change, model)
+                return self._fill(change, claim.image_ids)
+        return False if claim.taken else self._finish(change)
 
     # --- a batch
 
-    def _fill(self, change: Change, model: Filling, image_ids: Sequence[int]) -> None:
-        started = time.monotonic()
+    def _fill(self, change: Change, image_ids: Sequence[int]) -> bool:
+        """Whether the model is here, so that it could look at them."""
+        model, started = self._filling(change), time.monotonic()
+        if model is None:
+            return False
         with self.sessions() as session:
             needed = model.needed(session, image_ids)
             pictures = reindexes.pictured(session, needed.pictures)
@@ -107,9 +108,10 @@ class Backfill:
                 raise
             self.size.too_many(len(image_ids))
             predictors.free_memory()
-            return
+            return True
         self._keep(change, keep, seen.unreadable)
         self.rest((time.monotonic() - started) * (1 / self.share - 1))
+        return True
 
     def _keep(self, change: Change, keep: Callable[[Session], None], unreadable: Mapping[int, str]) -> None:
         with self.sessions.begin() as session:
@@ -122,17 +124,19 @@ class Backfill:
 
     def _filling(self, change: Change) -> Filling | None:
         """The model of the change, loaded; None if it is not on this machine, which others may have."""
-        if self._model is not None and self._model[0] == change.annotator_id:
-            return self._model[1]
-        if time.monotonic() < self._not_here_until:
-            return None
-        try:
-            self._model = (change.annotator_id, self._load(change))
-        except ModelMissing as error:
-            self._not_here_until = time.monotonic() + MISSING_AGAIN_S
-            logger.warning("not filling here: %s", error)
-            return None
-        return self._model[1]
+        with self._loading:
+            if self._model is not None and self._model[0] == change.annotator_id:
+                return self._model[1]
+            if time.monotonic() < self._not_here_until:
+                return None
+            try:
+                model = self._load(change)
+            except ModelMissing as error:
+                self._not_here_until = time.monotonic() + MISSING_AGAIN_S
+                logger.warning("not filling here: %s", error)
+                return None
+            self._model = (change.annotator_id, model)
+            return model
 
     def _load(self, change: Change) -> Filling:
         with self.sessions() as session:
@@ -148,9 +152,12 @@ class Backfill:
 
     # --- nothing is missing as far as can be seen from where it was
 
-    def _finish(self, change: Change, model: Filling) -> bool:
+    def _finish(self, change: Change) -> bool:
+        if change.switched_at is None and change.filled_at is not None:
+            self._model = None  # it may be long until somebody decides
+            return False
         if change.switched_at is None:
-            return change.filled_at is None and self._compare(change, model)
+            return self._compare(change)
         with self.sessions.begin() as session:
             if not reindexes.settled(session, change.id, self.settles_s):
                 return False
@@ -162,8 +169,10 @@ class Backfill:
         logger.info("the change to the %s %s is complete", change.kind, change.name)
         return True
 
-    def _compare(self, change: Change, model: Filling) -> bool:
+    def _compare(self, change: Change) -> bool:
         """Once Milvus holds everything too, say how the two models differ; whether that was done."""
+        if change.kind == "embedder" and self._filling(change) is None:
+            return False  # a worker that has it compares
         with claims.alone(self.engine) as mine:
             if not mine:
                 return False
@@ -172,15 +181,16 @@ class Backfill:
                     return False
                 if self._starts_over(session, change):
                     return True
-            report = compare(self.sessions, change, self._embedders(model), self.stores)
+            report = compare(self.sessions, change, self._embedders(change), self.stores)
             with self.sessions.begin() as session:
                 reindexes.note_filled(session, change.id, report)
                 reindexes.note_filled_to(session, change.id, None)
         logger.info("the %s %s has looked at everything", change.kind, change.name)
         return True
 
-    def _embedders(self, model: Filling) -> "tuple[Embedder, Embedder] | None":
+    def _embedders(self, change: Change) -> "tuple[Embedder, Embedder] | None":
         """The embedder in effect and the new one, where it is them that change and both are here."""
+        model = self._filling(change) if change.kind == "embedder" else None
         if not isinstance(model, EmbedderFilling):
             return None
         try:
