@@ -58,7 +58,9 @@ def test_a_variable_may_name_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_files_that_cannot_be_values(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A file that is not there, and a value given both ways, are refused by the variable's name, not by the value."""
     monkeypatch.setenv("SIGHTLINE_MILVUS_TOKEN_FILE", str(tmp_path / "none"))
-    with pytest.raises(ConfigurationError, match=r"SIGHTLINE_MILVUS_TOKEN_FILE names .*none, which cannot be"):
+    with pytest.raises(
+        ConfigurationError, match=r"SIGHTLINE_MILVUS_TOKEN_FILE names .*none, which cannot be"
+    ):
         Settings()
     monkeypatch.setenv("SIGHTLINE_MILVUS_TOKEN", "hush")
     with pytest.raises(ConfigurationError, match=r"Both SIGHTLINE_MILVUS_TOKEN and .*_FILE") as refusal:
