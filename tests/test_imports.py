@@ -33,7 +33,7 @@ ORDER = [
     {"postings"},
     {"nearest"},
     {"search", "contact_sheet"},
-    {"manifests", "importing"},
+    {"manifests", "importing", "watching"},
     {"reindexing"},
     {"task_queue"},
     {"evaluation"},
