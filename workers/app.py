@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from indexer import logs
 from indexer.local_stack import endpoints
@@ -23,7 +23,8 @@ logger = logging.getLogger(__name__)
 
 
 def _options() -> dict[str, Any]:
-    queues = [Queue(name) for name in QUEUES]  # unless --queues names some of them
+    # Each with an exchange of its own: by the default one, a message to one of them reaches them all.
+    queues = [Queue(name, Exchange(name), name) for name in QUEUES]
     return {**OPTIONS, "broker_url": endpoints(get_settings()).redis_url, "task_queues": queues}
 
 
