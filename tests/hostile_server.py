@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
             name, _, rest = self.path.strip("/").partition("/")
             tricks: dict[str, Callable[[str], None]] = {
                 "picture": lambda _: self._send(picture()),
-                "to": lambda where: self._redirect(where),
+                "to": self._redirect,
                 "around": lambda number: self._redirect(f"/around/{int(number or 0) + 1}"),
                 "endless": self._endless,
                 "endless-head": self._endless_head,
