@@ -119,11 +119,11 @@ def _hash(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def _valid() -> Select[tuple[ApiKey]]:
+def _valid() -> Select[ApiKey]:
     return select(ApiKey).where(ApiKey.revoked_at.is_(None))
 
 
-def _found(session: Session, statement: Select[tuple[ApiKey]]) -> KeyView | None:
+def _found(session: Session, statement: Select[ApiKey]) -> KeyView | None:
     row = session.scalar(statement)
     return None if row is None else _view(row)
 
