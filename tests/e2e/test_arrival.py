@@ -63,7 +63,7 @@ def test_what_does_not_work_is_said_in_one_quiet_line(page: Page) -> None:
 
 def test_what_could_not_be_fetched_is_told(page: Page, address: str) -> None:
     """A program's address that leads nowhere: the page says which and why, whoever asked for it."""
-    items = [{"url": "http://localhost:9/picture.jpg"}]
+    items = [{"url": "http://localhost/picture.jpg"}]
     told = httpx.post(f"{address}/v1/images/urls", json={"items": items}).json()
     assert told["counts"] == {"fetching": 1}
     line = page.locator("#uploads li.refused", has_text="picture.jpg")

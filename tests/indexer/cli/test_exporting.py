@@ -11,16 +11,19 @@ import pytest
 
 from indexer import local_stack
 from indexer.catalog import connection, images
+from indexer.reindexing import in_effect
+from indexer.settings import Settings
 from tests.catalogue import add_indexed
 from tests.indexer.cli.conftest import Run
 
 
 @pytest.fixture
-def tag(run: Run, stack: local_stack.Endpoints) -> Iterator[str]:
-    """A tag that three images show, and no others."""
+def tag(run: Run, stack: local_stack.Endpoints, stack_settings: Settings) -> Iterator[str]:
+    """A tag that three images show, and no others, in a library whose models are the bundled ones."""
     run("tags")  # brings the catalogue up to date
     name = f"tag {uuid.uuid4().hex}"
     engine = connection.connect(stack.postgres_url)
+    in_effect.settle(connection.sessions(engine), in_effect.choice_of(stack_settings))
     with connection.sessions(engine).begin() as session:
         ids = [add_indexed(session, {name: 0.9}, caption="=cmd()") for _ in range(3)]
     yield name
