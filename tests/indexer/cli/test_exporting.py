@@ -6,15 +6,18 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from indexer import local_stack
-from indexer.catalog import connection, images
+from indexer.catalog import annotations, connection, images
 from indexer.reindexing import in_effect
 from indexer.settings import Settings
 from tests.catalogue import add_indexed
 from tests.indexer.cli.conftest import Run
+
+EMBEDDER_DIMENSION = 256  # of the bundled one
 
 
 @pytest.fixture
@@ -23,9 +26,16 @@ def tag(run: Run, stack: local_stack.Endpoints, stack_settings: Settings) -> Ite
     run("tags")  # brings the catalogue up to date
     name = f"tag {uuid.uuid4().hex}"
     engine = connection.connect(stack.postgres_url)
-    in_effect.settle(connection.sessions(engine), in_effect.choice_of(stack_settings))
+    models = in_effect.settle(connection.sessions(engine), in_effect.choice_of(stack_settings))
     with connection.sessions(engine).begin() as session:
-        ids = [add_indexed(session, {name: 0.9}, caption="=cmd()") for _ in range(3)]
+        file = annotations.annotator_id(session, "file", "metadata")
+        by = annotations.Annotators(**{kind: row.annotator_id for kind, row in models.items()}, file=file)
+        ids = [
+            add_indexed(
+                session, {name: 0.9}, by, caption="=cmd()", image_embedding=each, caption_embedding=each
+            )
+            for each in annotations.pack(np.eye(3, EMBEDDER_DIMENSION))
+        ]
     yield name
     with connection.sessions(engine).begin() as session:
         images.remove(session, ids)
@@ -62,10 +72,10 @@ def test_what_cannot_be_exported(run: Run, arguments: tuple[str, ...], words: st
 
 
 def test_duplicates_tell_how_many_were_compared(run: Run, tag: str) -> None:
-    """As JSON for scripts; images this embedder has not seen cannot be compared."""
+    """As JSON for scripts; three pictures that have nothing in common."""
     status, out, _ = run("duplicates", f'tag:"{tag}"', "--json")
     assert (status, json.loads(out)) == (0, [])
-    assert "0 groups among 0 images" in run("duplicates", f'tag:"{tag}"')[2]
+    assert "0 groups among 3 images" in run("duplicates", f'tag:"{tag}"')[2]
 
 
 def test_saved_searches(run: Run, tag: str) -> None:
