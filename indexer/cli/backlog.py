@@ -64,7 +64,7 @@ def show_backlog(out: Console, settings: Settings) -> None:
         return
     now, given_up = found
     states = ", ".join(f"{count} {state}" for state, count in now.images.items() if count)
-    out.print(f"\nImages: {states or 'none'}. Workers seen within a minute: {now.workers}.")
+    out.print(f"\nImages: {states or 'none'}. Workers alive: {now.workers}.")
     table = Table("queue", "waiting", "claimed", "oldest")
     for name, queue in now.queues.items():
         table.add_row(name, str(queue.waiting), str(queue.claimed), f"{queue.oldest_s:.0f} s")
