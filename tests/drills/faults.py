@@ -12,7 +12,6 @@ acknowledged write must be there, and every request that failed must have named 
 import argparse
 import json
 import random
-import sys
 import tempfile
 import threading
 import time
@@ -29,6 +28,7 @@ from indexer.settings import Settings
 from tests.drills import photographs
 from tests.drills.deployment import SERVICES, Deployment, fill, small_disk
 from tests.drills.people import Editor, Failure, Ledger, Librarian, Person, Searcher, Uploader
+from tests.drills.telling import end, say
 
 PAUSE_S = 10.0
 FULL_S = 6.0
@@ -272,11 +272,6 @@ def drill(images: int, rounds: int, seed: int, say: Say, pause_s: float = PAUSE_
                 deployment.stop()
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
-
-
 def main() -> None:
     """Print what happens, then the verdict as JSON; exit status 1 if anything was lost."""
     parser = argparse.ArgumentParser(prog="python -m tests.drills.faults", description=__doc__)
@@ -284,9 +279,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="kills, shared among the five services")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     options = parser.parse_args()
-    verdict = drill(options.images, options.rounds, options.seed, _say)
-    sys.stdout.write(json.dumps(asdict(verdict), indent=2) + "\n")
-    sys.exit(bool(verdict.wrong))
+    verdict = drill(options.images, options.rounds, options.seed, say)
+    end(verdict)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ import argparse
 import itertools
 import json
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -23,6 +22,7 @@ import numpy as np
 
 from tests.drills import photographs
 from tests.drills.deployment import SIGHTLINE, Deployment
+from tests.drills.telling import end, say
 from tests.other_models import NAME, install_other
 
 QUERIES = (
@@ -148,7 +148,7 @@ def _half_way(deployment: Deployment, say: Callable[[str], None]) -> None:
     )
     while command.poll() is None:
         told = json.loads(deployment.run("reindex", "--status", "--json").stdout or "{}").get("change") or {}
-        if told and told["images_left"] < 0.5 * deployment_size(deployment):
+        if told and told["images_left"] < 0.5 * indexed(deployment):
             say(f"kill -9 with {told['images_left']} images left")
             deployment.kill("worker")
             command.kill()
@@ -158,7 +158,7 @@ def _half_way(deployment: Deployment, say: Callable[[str], None]) -> None:
     say("it was done before it could be killed")
 
 
-def deployment_size(deployment: Deployment) -> int:
+def indexed(deployment: Deployment) -> int:
     """Images indexed."""
     stats = httpx.get(f"{deployment.url}/v1/stats", timeout=60).raise_for_status().json()
     return int(stats["images"]["indexed"])
@@ -195,18 +195,12 @@ def run(images: int, say: Callable[[str], None]) -> Verdict:
             deployment.stop()
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
-
-
 def main() -> None:
     """Print what happens, then the verdict as JSON; exit status 1 if anything was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.drills.model_change", description=__doc__)
     parser.add_argument("--images", type=int, default=10_000)
-    verdict = run(parser.parse_args().images, _say)
-    sys.stdout.write(json.dumps(asdict(verdict), indent=2) + "\n")
-    sys.exit(bool(verdict.wrong))
+    verdict = run(parser.parse_args().images, say)
+    end(verdict)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -25,6 +24,7 @@ from indexer import local_stack
 from indexer.settings import Settings
 from tests.drills import photographs
 from tests.drills.deployment import SIGHTLINE, Deployment, free_port
+from tests.drills.telling import end
 
 PATIENCE_S = 3600.0
 
@@ -125,8 +125,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.drills.two_workers", description=__doc__)
     parser.add_argument("--images", type=int, default=5000)
     verdict = run(parser.parse_args().images)
-    sys.stdout.write(json.dumps(asdict(verdict), indent=2) + "\n")
-    sys.exit(bool(verdict.wrong))
+    end(verdict)
 
 
 if __name__ == "__main__":
