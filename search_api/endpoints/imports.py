@@ -32,7 +32,7 @@ MANIFEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            kind: {"schema": {"type": "string"}, "example": example}
+            kind: {"schema": {}, "example": example}  # text of any kind: each row is judged by itself
             for kind, example in (
                 ("text/csv", "sku,title,alt_text\r\nA-1001,Red dress,A red dress on a hanger\r\n"),
                 ("application/jsonl", '{"url": "https://shop.example/1.jpg", "sku": "A-1001"}\n'),

@@ -80,6 +80,7 @@ def test_all_is_well(client: TestClient, library: dict[str, int], worker: Runtim
 def test_stats_count_states(client: TestClient, library: dict[str, int], worker: Runtime) -> None:
     """The library's counts, what waits and for whom, and the size limit."""
     worker.presence.beat()
+    worker.publisher.drain()  # what tests before this one have changed
     stats = client.get("/v1/stats").json()
     assert stats["images"]["indexed"] == len(library)
     assert stats["queued_tasks"] >= 0
