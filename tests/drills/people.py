@@ -4,6 +4,7 @@ import random
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ class Ledger:
     failures: list[Failure] = field(default_factory=list)
 
 
-class Person(threading.Thread):
+class Person(threading.Thread, ABC):
     """Somebody who does one thing again and again until told to stop."""
 
     def __init__(self, deployment: Deployment, ledger: Ledger, seed: int) -> None:
@@ -62,9 +63,9 @@ class Person(threading.Thread):
             pass
         self.http.close()
 
+    @abstractmethod
     def act(self) -> bool:
         """Do it once; whether there is more to do."""
-        raise NotImplementedError
 
     def ask(self, what: str, method: str, path: str, **options: object) -> httpx.Response | None:
         """The answer if it is one of success; what else came is written down."""
