@@ -345,6 +345,19 @@ class EmbeddingStore:
         )
         return int(rows[0]["count(*)"])
 
+    def indexed(self, channel: Channel) -> float:
+        """The share of the rows of `channel` its index covers by now, 0 to 1; 1 where Milvus does not tell.
+
+        The others are searched as well, but only roughly: some of what is nearest may be missing.
+        """
+        collection = self.collection(channel)
+        told = self._milvus.call("describe_index", collection, "embedding") or {}
+        if "indexed_rows" not in told:
+            return 1.0
+        held = int(self._milvus.call("get_collection_stats", collection)["row_count"])
+        rows = max(held, int(told.get("total_rows", 0)))
+        return min(1.0, int(told["indexed_rows"]) / rows) if rows else 1.0
+
     def healthy(self) -> bool:
         """Whether Milvus answers now. Never raises."""
         return self._milvus.healthy()

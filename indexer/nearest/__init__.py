@@ -26,6 +26,7 @@ from indexer.nearest.exact import Answer, Question
 from indexer.nearest.matrix import EmbeddingMatrix, as_array
 from indexer.nearest.memory import HeldEmbeddings
 from indexer.nearest.planner import Offer, Planner, Situation, deeper, first_depth
+from indexer.nearest.progress import IndexProgress
 from indexer.nearest.ranking import Scores
 from indexer.nearest.stored import StoredEmbeddings, without_embeddings
 from indexer.nearest.target import CHANNELS, Channel, Found, Key, Plan, PlanName, Target
@@ -33,7 +34,7 @@ from indexer.nearest.target import CHANNELS, Channel, Found, Key, Plan, PlanName
 __all__ = ["CHANNELS", "Channel", "Found", "Key", "Nearest", "Plan", "PlanName", "Target"]
 
 AWAY_S = 5.0  # after Milvus failed, how long it is not asked again while there is another way
-STORED_MOST = 20_000  # images to read from Postgres in place of a Milvus that is away, not more: seconds
+STORED_MOST = 20_000  # images to read from Postgres in place of Milvus, not more: it takes seconds
 COLLECTIONS: Mapping[Channel, Collection] = {"image": "images", "caption": "captions"}
 
 
@@ -66,6 +67,7 @@ class Nearest:
         self._embedder_id = embedder_id
         self._held = HeldEmbeddings(embedder_id, store.dimension, memory_bytes)
         self._planner = Planner()
+        self._index = IndexProgress(store)
         self._away_until = 0.0
 
     def load(self, sessions: sessionmaker[Session]) -> threading.Thread:
@@ -109,6 +111,8 @@ class Nearest:
         search = self._prepared(session, Question(target, library, allowed, counted, limit, after, floor))
         if plan is not None:
             search.offers = _only(search.offers, plan)
+        else:
+            search.offers = self._trusted(search)
         name, answer, estimates = self._answered(search)
         page = answer.page
         return Found(
@@ -144,6 +148,18 @@ class Nearest:
         except ServiceUnavailable as error:
             self._lost_milvus(search, error)
         return search
+
+    def _trusted(self, search: _Search) -> dict[PlanName, Offer]:
+        """Not by an index that is still being built, where something sure would do."""
+        channels = [COLLECTIONS[channel] for channel in search.question.target.channels]
+        try:
+            if search.situation.index != "hnsw" or self._index.finished(channels):
+                return search.offers
+        except ServiceUnavailable as error:
+            self._lost_milvus(search, error)
+            return search.offers
+        search.detail["index"] = "unfinished"
+        return _sure(search) or search.offers
 
     def _answered(self, search: _Search) -> tuple[PlanName, Answer, dict[PlanName, float]]:
         """Take the cheapest plan; where it fails or gives up, the next."""
@@ -234,13 +250,15 @@ def _only(offers: dict[PlanName, Offer], plan: PlanName) -> dict[PlanName, Offer
     return {plan: offers[plan]}
 
 
+def _sure(search: _Search) -> dict[PlanName, Offer]:
+    """The plans on offer that need no Milvus and end in reasonable time."""
+    few = len(search.question.counted) <= STORED_MOST
+    return {n: o for n, o in search.offers.items() if n == "exact" or (n == "stored" and few)}
+
+
 def _without_milvus(search: _Search) -> dict[PlanName, Offer]:
-    """The plans on offer that need no Milvus and end in reasonable time; at worst one that compares no embeddings."""
-    question = search.question
-    few = len(question.counted) <= STORED_MOST
-    offers: dict[PlanName, Offer] = {
-        n: o for n, o in search.offers.items() if n == "exact" or (n == "stored" and few)
-    }
+    """What can be done without it; at worst a plan that compares no embeddings."""
+    question, offers = search.question, _sure(search)
     if not offers and len(question.target.bonus_ids):
         offers["bonus"] = Offer("bonus", (1, len(question.counted)))
     return offers

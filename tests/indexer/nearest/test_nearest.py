@@ -11,7 +11,7 @@ import indexer.nearest as nearest_package
 from indexer import local_stack
 from indexer.embeddings import EmbeddingStore
 from indexer.errors import QueryError, ServiceUnavailable
-from indexer.nearest import Nearest, PlanName, Target, planner
+from indexer.nearest import Nearest, PlanName, Target, planner, progress
 from indexer.predictors import ModelIdentity
 from tests.indexer.nearest.conftest import (
     DIMENSION,
@@ -196,6 +196,37 @@ def test_an_approximate_index_loses_nothing_that_ids_were_sent_for(
     with library.sessions() as session:
         found = bare.search(session, target, within=few, library=library.ids, limit=10, plan="ids")
     assert same_page(found, ranked(library.fused(target), few, None, 10))
+    library.store.close()
+
+
+def test_an_unfinished_index_is_asked_only_if_nothing_else_will_do(
+    stack: local_stack.Endpoints, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a server still builds its index it finds part of what is near; memory or Postgres find all of it."""
+    library = open_library(engine, stack.milvus_url, index="HNSW")
+    rng = np.random.default_rng(3)
+    for _ in range(100):
+        library.add(rng, captions=1)
+    library.fill_milvus()
+    built = {"images": 1.0, "captions": 0.4}
+    monkeypatch.setattr(library.store, "indexed", built.__getitem__)
+    monkeypatch.setattr(progress, "LOOK_S", 0.0)
+    target = _target((7, 8), 1.0, 1.0, 0.0, {})
+    everything = ranked(library.fused(target), library.ids, None, 10)
+    remembering, bare = (Nearest(library.store, library.embedder_id, memory) for memory in (MEMORY, 0))
+    remembering.load(library.sessions).join(30)
+    with library.sessions() as session:
+        for _ in range(300):  # however cheap the others look
+            found = remembering.search(session, target, within=None, library=library.ids, limit=10)
+            assert (found.plan.name, found.plan.detail["index"]) == ("exact", "unfinished")
+        assert same_page(found, everything)
+        assert bare.search(session, target, within=None, library=library.ids, limit=10).plan.name == "stored"
+        monkeypatch.setattr(nearest_package, "STORED_MOST", 50)
+        found = bare.search(session, target, within=None, library=library.ids, limit=10)
+        assert found.plan.detail["index"] == "unfinished"
+        built["captions"] = 1.0
+        found = remembering.search(session, target, within=None, library=library.ids, limit=10)
+        assert "index" not in found.plan.detail
     library.store.close()
 
 
