@@ -98,6 +98,19 @@ class InputSpec:
     fit: Literal["squash", "crop"] = "squash"
     resample: Literal["bilinear", "bicubic"] = "bilinear"
 
+    @property
+    def name(self) -> str:
+        """Which one it is, in writing: `384-squash-bicubic`."""
+        return f"{self.size}-{self.fit}-{self.resample}"
+
+    @classmethod
+    def named(cls, name: str) -> "InputSpec":
+        """The one that writes itself so. Raises ValueError."""
+        size, fit, resample = name.split("-")
+        if fit not in ("squash", "crop") or resample not in ("bilinear", "bicubic"):
+            raise ValueError(f"{name} names no way of preparing pixels.")
+        return cls(int(size), fit, resample)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -5,15 +5,12 @@ is not open while models work; what has to go to Milvus is in the outbox then (`
 """
 
 import logging
-import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlparse
 
 import numpy as np
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,9 +18,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer import metrics
 from indexer.batching import BatchSize, ModelsTurn
 from indexer.catalog import annotations, filling, images, jobs, statements, work
-from indexer.decoding import DecodePool, Source
-from indexer.errors import ClaimLost, ImageError, ImageUnreadable, ModelsBroken
+from indexer.decoder import Decoded, Decoder
+from indexer.decoding import DecodePool
+from indexer.errors import ClaimLost, ModelsBroken
 from indexer.images import DecodedImage, InputSpec
+from indexer.published import Kind
 from indexer.stage_clock import StageClock
 from indexer.storage import Storage
 from indexer.tables import PENDING
@@ -35,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 # What an image was given up for, after attempts further and further apart.
 MODELS_FAILED, OUT_OF_MEMORY = "models_failed", "out_of_memory"
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 60.0
 STAGES = ("read", "decode", "wait", "backbone", "tag", "caption", "embed", "write")
 
 
@@ -48,9 +46,18 @@ class Models:
     embedder: "Embedder"
 
     @property
+    def input_of(self) -> dict[Kind, InputSpec]:
+        """How each of them wants its pixels."""
+        return {
+            "tagger": self.tagger.input,
+            "captioner": self.captioner.input,
+            "embedder": self.embedder.input,
+        }
+
+    @property
     def inputs(self) -> tuple[InputSpec, ...]:
         """Every way of preparing pixels that one of them wants, each once."""
-        return tuple(dict.fromkeys((self.tagger.input, self.captioner.input, self.embedder.input)))
+        return tuple(dict.fromkeys(self.input_of.values()))
 
     def stack(self, images: Sequence[DecodedImage]) -> dict[InputSpec, np.ndarray]:
         """Decoded images as one batch (B, S, S, 3) uint8 for each way of preparing them.
@@ -87,9 +94,6 @@ class Sight:
     caption_embeddings: list[bytes]
 
 
-Decoded = tuple[work.WorkItem, DecodedImage]
-
-
 @dataclass(frozen=True)
 class Pipeline:
     """The road from ids to searchable images with one set of models. Safe to use from several threads.
@@ -105,6 +109,11 @@ class Pipeline:
     saved: Callable[[], object] = lambda: None
     size: BatchSize = field(default_factory=lambda: BatchSize(16))
     turn: ModelsTurn = field(default_factory=ModelsTurn)
+
+    @property
+    def decoder(self) -> Decoder:
+        """What brings the pixels."""
+        return Decoder(self.sessions, self.storage, self.pool)
 
     def index(self, image_ids: Sequence[int], worker_id: int | None = None, urgent: bool = False) -> None:
         """Look at those of the images this worker has claimed (with no worker: those nobody has).
@@ -128,7 +137,8 @@ class Pipeline:
             with self.sessions.begin() as session:
                 images.lock(session, seen)
                 self._strike_off(session, seen, worker_id)
-        decoded = self._decode([item for item in items if item.state == PENDING], worker_id, clock)
+        pending = [item for item in items if item.state == PENDING]
+        decoded = self.decoder.decode(pending, self.models.inputs, worker_id, clock)
         while True:
             with clock.stage("wait"):
                 batch = list(islice(decoded, self.size.now()))
@@ -157,52 +167,6 @@ class Pipeline:
         written = statements.unembedded(session, self.annotators.embedder, sorted(finished))
         work.add(session, written, priority=work.INTERACTIVE)
         return finished
-
-    def _decode(
-        self, items: Sequence[work.WorkItem], worker_id: int | None, clock: StageClock
-    ) -> Iterator[Decoded]:
-        """Images as their decoding completes; what cannot be decoded is recorded with its reason."""
-        sources = [(item, self._source(item)) for item in items]
-        for item, outcome in self.pool.decode_all(sources, self.models.inputs):
-            if isinstance(outcome, ImageError):
-                self._refuse(item, outcome, worker_id)
-            elif outcome.content_hash != item.content_hash:
-                changed = ImageUnreadable("The file changed after it was registered; index it again.")
-                self._refuse(item, changed, worker_id)
-            else:
-                clock.add("read", outcome.read_s)
-                clock.add("decode", outcome.decode_s)
-                yield item, outcome
-
-    def _source(self, item: work.WorkItem) -> Source:
-        """The first place that should still have the bytes."""
-        paths = [local_path(uri) for kind, uri in item.sources if kind == "path"]
-        for path in paths:
-            if path.is_file():
-                return path
-        if paths and not _is_stored(item):
-            return paths[0]
-        return self.storage.source(item.content_hash)
-
-    def _refuse(self, item: work.WorkItem, error: ImageError, worker_id: int | None) -> None:
-        if isinstance(error, ImageUnreadable) and _is_stored(item):  # the store may only be away
-            self._put_off(item, error.code, str(error), worker_id)
-            return
-        logger.info("image %d refused: %s: %s", item.image_id, error.code, error)
-        metrics.work_done.labels(outcome="failed").inc()
-        with self.sessions.begin() as session:
-            images.fail(session, item.image_id, error.code, str(error))
-
-    def _put_off(
-        self, item: work.WorkItem, code: str, message: str, worker_id: int | None, alone: bool = False
-    ) -> None:
-        wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**item.attempts) * random.uniform(0.5, 1.5)
-        logger.warning(
-            "image %d: attempt %d in vain: %s: %s", item.image_id, item.attempts + 1, code, message
-        )
-        metrics.work_done.labels(outcome="retried").inc()
-        with self.sessions.begin() as session:
-            work.put_off(session, item.image_id, worker_id, code, message, wait_s, alone)
 
     def _look(
         self, batch: Sequence[Decoded], worker_id: int | None, urgent: bool, clock: StageClock
@@ -239,7 +203,7 @@ class Pipeline:
             self.models.warm_up()
         except Exception as error:
             raise ModelsBroken(f"The models fail on any image, last with: {error!r}") from error
-        self._put_off(item, code, message, worker_id, alone=True)
+        self.decoder.put_off(item, code, message, worker_id, alone=True)
 
     def _run_models(
         self, batch: Sequence[Decoded], urgent: bool, clock: StageClock
@@ -271,18 +235,14 @@ class Pipeline:
                 if not self._strike_off(session, list(kept), worker_id) >= kept.keys():
                     raise ClaimLost("These images are another worker's by now: this one was silent too long.")
             # With the images: who waits for them sees their seconds.
-            jobs.add_stage_seconds(session, _by_job([item for item, _ in batch], clock.take()))
+            jobs.add_stage_seconds(session, by_job([item for item, _ in batch], clock.take()))
         metrics.work_done.labels(outcome="indexed").inc(len(kept))
         self.saved()
-        # What was deleted meanwhile had lost its files before these were written.
         for item, _ in batch:
-            if item.image_id in seen - kept.keys():
+            if item.image_id in seen - kept.keys():  # deleted, with its files, before these were written
                 self.storage.delete(item.content_hash, original=False)
-
-
-def local_path(uri: str) -> Path:
-    """The path a `file://` address names; bytes that are not UTF-8 survive the round trip."""
-    return Path(unquote(urlparse(uri).path, errors="surrogateescape"))
+            elif item.prepared and item.image_id in kept:
+                self.decoder.prepared.forget(item.content_hash)
 
 
 def _annotation(image_id: int, decoded: DecodedImage, sight: Sight, row: int) -> annotations.Annotation:
@@ -307,11 +267,7 @@ def _annotation(image_id: int, decoded: DecodedImage, sight: Sight, row: int) ->
     )
 
 
-def _is_stored(item: work.WorkItem) -> bool:
-    return any(kind != "path" for kind, _ in item.sources)
-
-
-def _by_job(items: Sequence[work.WorkItem], seconds: Mapping[str, float]) -> dict[int, dict[str, float]]:
+def by_job(items: Sequence[work.WorkItem], seconds: Mapping[str, float]) -> dict[int, dict[str, float]]:
     """The seconds of a batch, shared out among the jobs its images are for."""
     counts = Counter(item.job_id for item in items if item.job_id is not None)
     return {

@@ -43,6 +43,10 @@ class Worker(BaseModel):
     decoders: Annotated[
         int, Field(ge=0, description="decoding processes; 0 means one per core, at most 8")
     ] = 0
+    prepare_ahead: Annotated[
+        int,
+        Field(gt=0, description="images that may lie decoded for other workers, about half a megabyte each"),
+    ] = 2_000
     batch_timeout_s: Annotated[
         float, Field(gt=0, description="seconds after which a batch the models do not finish ends the worker")
     ] = 600.0

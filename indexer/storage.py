@@ -1,9 +1,10 @@
-"""Where originals and thumbnails live: a folder, or an object store by URL through fsspec.
+"""Where originals, thumbnails and images decoded ahead live: a folder, or an object store by URL through fsspec.
 
 Keys are made of content hashes only; nothing a person wrote ever becomes part of a path.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from indexer.errors import ConfigurationError, NotStored, ServiceUnavailable
 R = TypeVar("R")
 
 _HASH_BYTES = 32
+_HASH = re.compile("[0-9a-f]{64}")
+PREPARED = "prepared"
 # Protocol -> package that drives it, for those not bundled with fsspec.
 DRIVERS = {
     "s3": "s3fs",
@@ -68,13 +71,34 @@ class Storage:
         """The WebP thumbnail. Raises NotStored."""
         return self._get(thumbnail_key(content_hash))
 
+    def put_prepared(self, content_hash: bytes, data: bytes) -> None:
+        """Keeps what was decoded ahead, replacing what was before."""
+        self._put(prepared_key(content_hash), data, durable=False)
+
+    def get_prepared(self, content_hash: bytes) -> bytes:
+        """What was decoded ahead. Raises NotStored."""
+        return self._get(prepared_key(content_hash))
+
+    def delete_prepared(self, content_hash: bytes) -> None:
+        """Removes what was decoded ahead; removing what is not here is no error."""
+        self._remove(prepared_key(content_hash))
+
+    def prepared_images(self) -> list[bytes]:
+        """The content hashes of all that is decoded ahead; lists every one of them."""
+        found = self._call(lambda: self._files.find(self._path(PREPARED)), missing_ok=True)
+        names = (str(path).rsplit("/", 1)[-1] for path in found or ())
+        return [bytes.fromhex(name) for name in names if _HASH.fullmatch(name)]
+
     def delete(self, content_hash: bytes, *, original: bool = True) -> None:
-        """Removes the thumbnail, and the original unless it is to stay; removing what is not here is no error."""
-        keys = [thumbnail_key(content_hash)]
+        """Removes every trace, the original unless it is to stay; removing what is not here is no error."""
+        keys = [thumbnail_key(content_hash), prepared_key(content_hash)]
         if original:
             keys.append(original_key(content_hash))
         for key in keys:
-            self._call(partial(self._files.rm_file, self._path(key)), missing_ok=True)
+            self._remove(key)
+
+    def _remove(self, key: str) -> None:
+        self._call(partial(self._files.rm_file, self._path(key)), missing_ok=True)
 
     def source(self, content_hash: bytes) -> "bytes | StoredOriginal":
         """The original as `DecodePool` takes it: read by the decoding process wherever that can be.
@@ -144,6 +168,11 @@ def original_key(content_hash: bytes) -> str:
 def thumbnail_key(content_hash: bytes) -> str:
     """`thumbnails/ab/cd/<hex>.webp`."""
     return f"thumbnails/{_sharded(content_hash)}.webp"
+
+
+def prepared_key(content_hash: bytes) -> str:
+    """`prepared/ab/cd/<hex>`."""
+    return f"{PREPARED}/{_sharded(content_hash)}"
 
 
 def _sharded(content_hash: bytes) -> str:

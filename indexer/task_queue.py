@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
 logger = logging.getLogger(__name__)
-FETCH, INDEX, WRITES, BACKFILL = "fetch", "index", "writes", "backfill"
-QUEUES = (FETCH, INDEX, WRITES, BACKFILL)
+FETCH, DECODE, INDEX, WRITES, BACKFILL = "fetch", "decode", "index", "writes", "backfill"
+QUEUES = (FETCH, DECODE, INDEX, WRITES, BACKFILL)
 WAKE = "queue.wake"
 # So many messages wait already: one more would wake nobody else, and they must not pile up where there are no workers.
 ENOUGH = 16

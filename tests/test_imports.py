@@ -29,6 +29,7 @@ ORDER = [
     {"fetching"},
     {"batching"},
     {"publishing"},
+    {"prepared", "decoder"},
     {"pipeline", "ingest", "consistency", "backup", "bulk", "removal"},
     {"postings"},
     {"nearest"},
@@ -49,6 +50,7 @@ HOMES = {
     "sqlalchemy": {
         *("indexer/catalog", "indexer/tables", "indexer/pipeline", "indexer/ingest", "indexer/consistency"),
         *(
+            "indexer/decoder",
             "indexer/fetching",
             "indexer/importing",
             "indexer/publishing",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.catalog import annotations
+from indexer.catalog import annotations, preparing
 from indexer.catalog.annotations import Annotators
 from indexer.catalog.models import ModelRow
 from indexer.pipeline import Models
@@ -90,7 +90,8 @@ class ModelsInEffect:
         with self._sessions.begin() as session:
             annotations.save_vocabulary(session, rows["tagger"].annotator_id, models.tagger.vocabulary)
             file = annotations.annotator_id(session, "file", "metadata")
-        ids = _ids(rows)
+            ids = _ids(rows)
+            preparing.note_inputs(session, {ids[kind]: spec.name for kind, spec in models.input_of.items()})
         return Annotators(ids["tagger"], ids["captioner"], ids["embedder"], file)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer import predictors
 from indexer.batching import BatchSize, Company, ModelsTurn
 from indexer.catalog import connection
+from indexer.decoder import Decoder
 from indexer.decoding import DecodePool
 from indexer.embeddings.stores import EmbeddingStores
 from indexer.errors import ModelMissing
@@ -23,12 +24,13 @@ from indexer.publishing import Publisher
 from indexer.reindexing.in_effect import choice_of
 from indexer.settings import Settings, get_settings
 from indexer.storage import Storage
-from indexer.task_queue import BACKFILL, FETCH, INDEX, WRITES, TaskQueue
+from indexer.task_queue import BACKFILL, DECODE, FETCH, INDEX, WRITES, TaskQueue
 from workers.backfilling import SLOTS, backfill
 from workers.drain import Drain, Step
 from workers.fetching import fetcher
 from workers.indexing import IndexStep
 from workers.models import ModelsInEffect
+from workers.preparing import PrepareStep
 from workers.presence import Presence
 from workers.watch import Watch
 
@@ -37,6 +39,8 @@ MAX_DECODERS = 8
 MODEL_THREADS = 2  # batches looked at side by side where the models leave cores idle
 PUBLISHERS = 1  # Lite takes one writer, and one fills whole chunks
 INDEX_SLOTS = MODEL_THREADS + 1  # one batch is decoded or saved while the others are looked at
+PREPARERS = 2  # one claim is written while the other is decoded
+IMAGES_PER_DECODER = 4  # in such a claim
 
 
 @dataclass
@@ -80,7 +84,12 @@ class Runtime:
         )
 
     def start(self, queues: Sequence[str]) -> None:
-        """Work on these queues in the background; models that are needed for it are loaded and warm by then."""
+        """Work on these queues in the background; models that are needed for it are loaded and warm by then.
+
+        Where images are looked at they are decoded too: ahead, they are for models elsewhere.
+        """
+        if INDEX in queues:
+            queues = [queue for queue in queues if queue != DECODE]
         self.presence.start()
         if {INDEX, BACKFILL} & set(queues):
             self._warm_up()
@@ -203,7 +212,16 @@ def _drains(runtime: Runtime) -> dict[str, list[Drain]]:
     index = partial(
         IndexStep, runtime.sessions, runtime.presence, lambda: runtime.pipeline, runtime.size, Company()
     )
+    prepare = PrepareStep(
+        runtime.sessions,
+        runtime.presence,
+        Decoder(runtime.sessions, runtime.storage, runtime.pool),
+        most=IMAGES_PER_DECODER * _decoders(runtime.settings),
+        ahead=runtime.settings.worker.prepare_ahead,
+        prepared=partial(runtime.tell, INDEX),
+    )
     return {
+        DECODE: [drain("decode", prepare, PREPARERS)],
         FETCH: [drain("fetch", fetcher(runtime).step, runtime.settings.fetch.slots)],
         INDEX: [drain("index", index(), INDEX_SLOTS), drain("urgent", index(urgent=True), 1)],
         WRITES: [drain("writes", runtime.publisher.step, PUBLISHERS)],

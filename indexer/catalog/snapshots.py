@@ -15,7 +15,7 @@ from indexer.tables import Base
 
 # Who works right now, and what they have in hand, is nothing to bring back.
 LEFT_OUT = frozenset({"workers"})
-EMPTIED = frozenset({"claimed_by", "claimed_until"})
+EMPTIED = frozenset({"claimed_by", "claimed_until", "prepared"})
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class WorkItem:
-    """An image to look at, where its bytes can be read, and the job it was asked for by."""
+    """An image to look at, where its bytes can be read, and the job it was asked for by.
+
+    `prepared` names the models' inputs it has been decoded to already, if it has.
+    """
 
     image_id: int
     content_hash: bytes
@@ -44,6 +47,7 @@ class WorkItem:
     sources: tuple[tuple[str, str], ...]
     job_id: int | None = None
     attempts: int = 0
+    prepared: str | None = None
 
 
 def add(session: Session, image_ids: Sequence[int], job_id: int | None = None, priority: int = BULK) -> None:
@@ -74,22 +78,28 @@ def claim(
         urgent: only images somebody waits for.
         alone: whether this worker has nothing else at hand.
     """
-    free = _free() & (Work.priority == INTERACTIVE) if urgent else _free()
+    waiting = free() & (Work.priority == INTERACTIVE) if urgent else free()
     first = session.execute(
-        select(Work.priority, Work.batch_limit).where(free).order_by(Work.priority, Work.image_id).limit(1)
+        select(Work.priority, Work.batch_limit).where(waiting).order_by(Work.priority, Work.image_id).limit(1)
     ).first()
     if first is None:
         return None
     if first.batch_limit is not None and not alone:
         return Claim([], first.batch_limit)
     like_first = and_(
-        free, Work.priority == first.priority, Work.batch_limit.is_not_distinct_from(first.batch_limit)
+        waiting, Work.priority == first.priority, Work.batch_limit.is_not_distinct_from(first.batch_limit)
     )
+    taken = take(session, worker_id, like_first, min(most, first.batch_limit or most))
+    return Claim(taken, first.batch_limit)
+
+
+def take(session: Session, worker_id: int, wanted: ColumnElement[bool], most: int) -> list[int]:
+    """Claim the next `most` of the images wanted that nobody else is claiming at this moment; their ids, ascending."""
     picked = (
         select(Work.image_id)
-        .where(like_first)
-        .order_by(Work.image_id)
-        .limit(min(most, first.batch_limit or most))
+        .where(wanted)
+        .order_by(Work.priority, Work.image_id)
+        .limit(most)
         .with_for_update(skip_locked=True)
         .cte("picked")
     )
@@ -104,7 +114,15 @@ def claim(
         .returning(Work.image_id)
         .execution_options(synchronize_session=False)
     )
-    return Claim(sorted(rows), first.batch_limit)
+    return sorted(rows)
+
+
+def free() -> ColumnElement[bool]:
+    """What waits and may be claimed now."""
+    return and_(
+        or_(Work.claimed_until.is_(None), Work.claimed_until < func.now()),
+        or_(Work.not_before.is_(None), Work.not_before <= func.now()),
+    )
 
 
 def items(session: Session, image_ids: Sequence[int], worker_id: int | None) -> list[WorkItem]:
@@ -113,7 +131,7 @@ def items(session: Session, image_ids: Sequence[int], worker_id: int | None) -> 
     With no worker: those nobody has claimed.
     """
     rows = session.execute(
-        select(Image.id, Image.content_hash, Image.state, Work.job_id, Work.attempts)
+        select(Image.id, Image.content_hash, Image.state, Work.job_id, Work.attempts, Work.prepared)
         .join(Work, Work.image_id == Image.id)
         .where(Work.image_id.in_(image_ids), Work.claimed_by.is_not_distinct_from(worker_id))
         .order_by(Image.id)
@@ -123,7 +141,15 @@ def items(session: Session, image_ids: Sequence[int], worker_id: int | None) -> 
     for image_id, kind, uri in session.execute(named.order_by(Source.id)):
         sources[image_id].append((kind, uri))
     return [
-        WorkItem(row.id, bytes(row.content_hash), row.state, tuple(sources[row.id]), row.job_id, row.attempts)
+        WorkItem(
+            row.id,
+            bytes(row.content_hash),
+            row.state,
+            tuple(sources[row.id]),
+            row.job_id,
+            row.attempts,
+            row.prepared,
+        )
         for row in rows
     ]
 
@@ -199,13 +225,6 @@ def free_after_death(session: Session, worker_ids: Sequence[int]) -> None:
     }
     session.execute(update(Work).where(theirs).values(freed).execution_options(synchronize_session=False))
     give_up(session, hopeless)
-
-
-def _free() -> ColumnElement[bool]:
-    return and_(
-        or_(Work.claimed_until.is_(None), Work.claimed_until < func.now()),
-        or_(Work.not_before.is_(None), Work.not_before <= func.now()),
-    )
 
 
 def _held() -> ColumnElement[datetime]:

@@ -149,7 +149,9 @@ def worker(
     In embedded mode `sightline index` and `sightline serve` start one by themselves; run more by hand
     on other machines with SIGHTLINE_POSTGRES_URL, SIGHTLINE_REDIS_URL and SIGHTLINE_MILVUS_URL set.
 
-    Examples: `sightline worker` does everything · `sightline worker --queues fetch,writes` needs no GPU
+    `decode` prepares images for the models of other machines; a worker on `index` decodes its own.
+
+    Examples: `sightline worker` does everything · `sightline worker --queues fetch,decode,writes` needs no GPU
     """
     chosen = [name.strip() for name in queues.split(",") if name.strip()]
     if strangers := sorted(set(chosen) - set(QUEUES)):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from indexer.catalog.reindexes import Pictured
-from indexer.decoding import DecodePool, Source
+from indexer.decoder import source_of
+from indexer.decoding import DecodePool
 from indexer.errors import ImageError, NotStored
 from indexer.images import DecodedImage, InputSpec
-from indexer.pipeline import local_path
 from indexer.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -37,19 +37,13 @@ class PixelReader:
             ServiceUnavailable: the store of originals and thumbnails does not answer.
         """
         seen = Seen()
-        sources = [(image, self._original(image)) for image in images]
+        sources = [(image, source_of(image, self._storage)) for image in images]
         for image, outcome in self._pool.decode_all(sources, [spec]):
             if isinstance(outcome, DecodedImage) and outcome.content_hash == image.content_hash:
                 seen.pixels[image.image_id] = outcome.inputs[0]
             else:
                 self._from_thumbnail(image, outcome, spec, seen)
         return seen
-
-    def _original(self, image: Pictured) -> Source:
-        paths = [local_path(uri) for kind, uri in image.sources if kind == "path"]
-        return next((path for path in paths if path.is_file()), None) or self._storage.source(
-            image.content_hash
-        )
 
     def _from_thumbnail(
         self, image: Pictured, outcome: DecodedImage | ImageError, spec: InputSpec, seen: Seen

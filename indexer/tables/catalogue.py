@@ -49,6 +49,8 @@ class Annotator(Base):
     kind: Mapped[str] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
     version: Mapped[str] = mapped_column(Text, server_default="")
+    # How a model wants its pixels, so that they can be made ready where it is not: InputSpec.name.
+    input: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 

@@ -41,6 +41,7 @@ class Work(Base):
     __table_args__ = (
         Index("ix_work_waiting", "priority", "image_id"),
         Index("ix_work_claimed_by", "claimed_by", postgresql_where=sql("claimed_by IS NOT NULL")),
+        Index("ix_work_prepared", "image_id", postgresql_where=sql("prepared IS NOT NULL")),
     )
 
     image_id: Mapped[int] = mapped_column(
@@ -55,6 +56,8 @@ class Work(Base):
     batch_limit: Mapped[int | None] = mapped_column(SmallInteger)
     claimed_by: Mapped[int | None] = mapped_column(ForeignKey("workers.id", ondelete=SET_NULL))
     claimed_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # It has been decoded: its pixels lie in the store as these models' inputs (InputSpec.name, with commas between).
+    prepared: Mapped[str | None] = mapped_column(Text)
     error_code: Mapped[str | None] = mapped_column(Text)
     error_message: Mapped[str | None] = mapped_column(Text)
 

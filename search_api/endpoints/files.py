@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from indexer.catalog.hits import ImageView
+from indexer.decoder import local_path
 from indexer.errors import NotStored
 from indexer.images import content_hash
-from indexer.pipeline import local_path
 from indexer.storage import Storage
 from search_api import views
 from search_api.access import requires

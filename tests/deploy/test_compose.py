@@ -39,7 +39,7 @@ def test_it_follows_the_specification() -> None:
 def test_what_a_deployment_needs_is_there() -> None:
     """Stores, the API, workers with and without models, and migrations that run once."""
     assert {"postgres", "redis", "milvus", "etcd", "object-store"} <= set(SERVICES)
-    assert {"api", "worker", "worker-gpu", "worker-cpu", "migrate"} == set(OURS)
+    assert {"api", "worker", "worker-decode", "worker-gpu", "worker-cpu", "migrate"} == set(OURS)
     assert SERVICES["worker-gpu"]["profiles"] == ["gpu"]
     assert SERVICES["migrate"]["restart"] == "no"
 

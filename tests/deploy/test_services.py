@@ -103,8 +103,8 @@ def test_the_api_answers_with_a_key(api: httpx.Client, migrated: Machine) -> Non
 
 
 def test_workers_bring_an_upload_all_the_way(api: httpx.Client, migrated: Machine) -> None:
-    """One without models and one with them, as compose.yaml divides the work; both end cleanly when asked to."""
-    workers = {name: migrated.start(name) for name in ("worker", "worker-cpu")}
+    """Two without models and one with them, as compose.yaml divides the work; all end cleanly when asked to."""
+    workers = {name: migrated.start(name) for name in ("worker", "worker-decode", "worker-cpu")}
     for name, process in workers.items():
         migrated.wait(name, process)
     path = next(path for path in bundled_photographs() if path.name == "coffee.png")

@@ -12,9 +12,10 @@ from sqlalchemy import select
 from indexer.batching import BatchSize, ModelsTurn
 from indexer.catalog import hits, images, jobs, statements, work
 from indexer.catalog.statements import Said
+from indexer.decoder import local_path
 from indexer.errors import NotStored
 from indexer.images import Limits, decode
-from indexer.pipeline import STAGES, Models, local_path
+from indexer.pipeline import STAGES, Models
 from indexer.storage import Storage
 from indexer.tables import Work
 from tests.indexer.conftest import Library

@@ -57,14 +57,20 @@ class Crew:
             return [row.image_id for row in images.register(session, files, priority=priority)]
 
     def start(
-        self, double: str = "", redis_url: str | None = None, **settings: object
+        self, double: str = "", redis_url: str | None = None, queues: str = "", **settings: object
     ) -> "subprocess.Popen[bytes]":
-        """One more worker, with a double's fault and settings of its own."""
+        """One more worker, with a double's fault, queues and settings of its own."""
         redis = {"SIGHTLINE_REDIS_URL": redis_url} if redis_url else {}
         names = {f"SIGHTLINE_WORKER__{name.upper()}": str(value) for name, value in settings.items()}
         log = (self.folder / "worker.log").open("ab")
         worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.workers.doubles", *ARGUMENTS],
+            [
+                sys.executable,
+                "-m",
+                "tests.workers.doubles",
+                *ARGUMENTS,
+                *(["--queues", queues] if queues else []),
+            ],
             cwd=ROOT,
             env={**os.environ, **self._environment, **redis, **names, "SIGHTLINE_DOUBLE": double},
             stdout=log,
