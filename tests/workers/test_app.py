@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+from indexer.task_queue import QUEUES
+
 CODE = """
 import json
 from workers.app import app
@@ -23,4 +25,4 @@ def test_a_message_to_one_queue_reaches_no_other() -> None:
         [sys.executable, "-c", CODE], env={**os.environ, **nobody}, capture_output=True, text=True, check=True
     )
     bound = json.loads(told.stdout)
-    assert bound == {name: [name, name] for name in ("fetch", "index", "writes", "backfill")}
+    assert bound == {name: [name, name] for name in QUEUES}

@@ -144,7 +144,7 @@ def test_short_memory_is_remembered(
     """Batches of two from then on, and everything is done."""
     befall(doubles.out_of_memory)
     ids = sorted(library.register(*photographs))
-    size = BatchSize(4)
+    size = BatchSize(4, seconds=600.0)  # however slow this machine is
     roomy = replace(library.pipeline, size=size)
     step = IndexStep(library.sessions, presence, lambda: roomy, size, Company())
     while step():
