@@ -77,17 +77,18 @@ class Publisher:
         return [embedder_id for embedder_id, until in self._aside.items() if until > now]
 
     def _publish(self, session: Session, changes: Sequence[Change]) -> None:
-        by_embedder: dict[int, list[int]] = defaultdict(list)
+        by_embedder: dict[int, list[Change]] = defaultdict(list)
         for change in changes:
-            by_embedder[change.embedder_id].append(change.image_id)
+            by_embedder[change.embedder_id].append(change)
         # Nobody is left to search the embeddings of an embedder that is forgotten.
         for embedder_id, embedder in outbox.embedders(session, by_embedder).items():
-            image_ids = by_embedder[embedder_id]
-            stored = annotations.embeddings(session, image_ids, embedder_id)
+            mine = by_embedder[embedder_id]
+            stored = annotations.embeddings(session, [change.image_id for change in mine], embedder_id)
             try:
                 store = self._store(embedder, stored)
                 if store is not None:
-                    store.replace(image_ids, rows_of(stored, store.dimension))
+                    rows = rows_of(stored, store.dimension)
+                    store.replace(rows, only=left_behind(mine, stored, rows))
             except (Refused, ConfigurationError) as error:
                 self._stores.forget(embedder)
                 raise _NotTaken(embedder, error) from error
@@ -108,6 +109,14 @@ def rows_of(stored: StoredEmbeddings, dimension: int) -> Rows:
     image_ids, images = _comparable(stored.images, dimension, "image")
     caption_ids, rows = _comparable(captions, dimension, "caption")
     return Rows(image_ids, images, caption_ids, [stored.captions[c][0] for c in caption_ids], rows)
+
+
+def left_behind(changes: Sequence[Change], stored: StoredEmbeddings, rows: Rows) -> set[int]:
+    """The images of which Milvus may hold more than `rows`: what was deleted, or cannot be searched any more."""
+    lost = {change.image_id for change in changes if change.lost}
+    without = {change.image_id for change in changes} - {*rows.image_ids}
+    refused = stored.captions.keys() - {*rows.caption_ids}
+    return lost | without | {stored.captions[caption_id][0] for caption_id in refused}
 
 
 def _comparable(stored: dict[int, bytes], dimension: int, what: str) -> tuple[list[int], Vectors]:

@@ -17,11 +17,15 @@ from indexer.tables import ANNOTATED, INDEXED, Annotator, EmbeddingChange, Image
 
 @dataclass(frozen=True)
 class Change:
-    """The embeddings of one image by one embedder are to be made the same in Milvus."""
+    """The embeddings of one image by one embedder are to be made the same in Milvus.
+
+    `lost`: Milvus may hold some that are no more; otherwise there are only new ones, or others in their place.
+    """
 
     image_id: int
     embedder_id: int
     change_id: int
+    lost: bool = True
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,21 @@ class Embedder:
     version: str
 
 
+_CHANGE = (
+    EmbeddingChange.image_id,
+    EmbeddingChange.annotator_id,
+    EmbeddingChange.change_id,
+    EmbeddingChange.lost,
+)
+
+
 def claim(session: Session, most: int, without: Collection[int] = ()) -> list[Change]:
     """The changes that have waited longest, at most `most`, kept from others until the transaction ends.
 
     Those of the embedders `without` are passed over, and those that others hold.
     """
     rows = session.execute(
-        select(EmbeddingChange.image_id, EmbeddingChange.annotator_id, EmbeddingChange.change_id)
+        select(*_CHANGE)
         .where(EmbeddingChange.annotator_id.not_in(list(without)))
         .order_by(EmbeddingChange.queued_at)
         .limit(most)
@@ -51,7 +63,7 @@ def claim(session: Session, most: int, without: Collection[int] = ()) -> list[Ch
 def between(session: Session, embedder_id: int, low: int, high: int) -> list[Change]:
     """The changes of images with `low` <= id < `high` by this embedder, kept from nobody."""
     rows = session.execute(
-        select(EmbeddingChange.image_id, EmbeddingChange.annotator_id, EmbeddingChange.change_id).where(
+        select(*_CHANGE).where(
             EmbeddingChange.image_id >= low,
             EmbeddingChange.image_id < high,
             EmbeddingChange.annotator_id == embedder_id,

@@ -11,7 +11,7 @@ Milvus Lite gets a FLAT index, which is exact, also under a filter. A Milvus ser
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -153,15 +153,15 @@ class EmbeddingStore:
         with self._writing():
             self._delete("captions", "id", caption_ids)
 
-    def replace(self, image_ids: Sequence[int], rows: Rows) -> None:
-        """Have Milvus hold `rows` and nothing else of these images, which include all that `rows` are of.
+    def replace(self, rows: Rows, only: Collection[int]) -> None:
+        """Have Milvus hold `rows`, and nothing else of the images `only`: each costs Lite a look at all it holds.
 
         Nobody else may write of the same images meanwhile. Raises `InvalidEmbedding` before anything is written.
         """
         images = self._image_rows(rows.image_ids, rows.images)
         captions = self._caption_rows(rows.caption_ids, rows.owners, rows.captions)
-        lost_images = sorted({*image_ids} - {*rows.image_ids})
-        lost_captions = sorted({*self._captions_of(image_ids)} - {*rows.caption_ids})
+        lost_images = sorted({*only} - {*rows.image_ids})
+        lost_captions = sorted({*self._captions_of(sorted(only))} - {*rows.caption_ids})
         with self._writing():
             self._put("images", images)
             self._put("captions", captions)

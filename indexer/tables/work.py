@@ -104,4 +104,6 @@ class EmbeddingChange(Base):
     change_id: Mapped[int] = mapped_column(
         BigInteger, server_default=sql("nextval('embedding_changes_change_id_seq')")
     )
+    # Milvus may hold something that Postgres no longer does. Finding it takes Lite a look at every row it has.
+    lost: Mapped[bool] = mapped_column(server_default=sql("true"))
     queued_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -205,7 +205,7 @@ def test_replacing_leaves_exactly_what_is_given(store: EmbeddingStore) -> None:
     store.upsert_images([1, 2, 3], unit(3))
     store.upsert_captions([10, 11, 20, 30], [1, 1, 2, 3], unit(4))
     new = unit(3, seed=9)
-    store.replace([1, 2], Rows([1], new[:1], [11, 12], [1, 1], new[1:]))
+    store.replace(Rows([1], new[:1], [11, 12], [1, 1], new[1:]), only=[1, 2])
     assert image_ids(store) == [1, 3]
     assert captions(store) == [(11, 1), (12, 1), (30, 3)]
     assert (store.of([1]).images == new[:1]).all()

@@ -68,7 +68,7 @@ class Library:
         """Bring Milvus up to Postgres."""
         with self.sessions() as session:
             stored = annotations.embeddings(session, list(self.ids), self.embedder_id)
-        self.store.replace(list(self.ids), rows_of(stored, DIMENSION))
+        self.store.replace(rows_of(stored, DIMENSION), only=list(self.ids))
         self.store.flush()
 
     def fused(self, target: Target) -> dict[int, float]:

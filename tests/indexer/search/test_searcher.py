@@ -39,7 +39,7 @@ def _fill(library: Library, count: int, tag_every: int = 10, seed: int = 1) -> l
             vectors = {"image_embedding": packed[2 * i], "caption_embedding": packed[2 * i + 1]}
             ids.append(add_indexed(session, tags, by, **vectors))
         stored = annotations.embeddings(session, ids, by.embedder)
-    library.store.replace(ids, rows_of(stored, dimension))
+    library.store.replace(rows_of(stored, dimension), only=ids)
     return ids
 
 
