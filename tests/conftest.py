@@ -59,8 +59,16 @@ def stack_settings(stack_home: Path) -> Settings:
     With SIGHTLINE_TEST_POSTGRES_URL, SIGHTLINE_TEST_REDIS_URL or SIGHTLINE_TEST_MILVUS_URL set, that server is used
     instead, which the tests then fill and empty as they like.
     """
-    urls = {name: os.environ.get(f"SIGHTLINE_TEST_{name.upper()}") for name in SERVER_URLS}
+    urls = {name: given_servers().get(name.upper()) for name in SERVER_URLS}
     return Settings(home=stack_home, storage_url=None, **urls)  # type: ignore[arg-type]
+
+
+def given_servers() -> dict[str, str]:
+    """The servers to test against instead of private ones, by POSTGRES_URL, REDIS_URL and MILVUS_URL."""
+    names = [name.upper() for name in SERVER_URLS]
+    return {
+        name: os.environ[f"SIGHTLINE_TEST_{name}"] for name in names if f"SIGHTLINE_TEST_{name}" in os.environ
+    }
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +81,9 @@ def stack(stack_settings: Settings) -> local_stack.Endpoints:
 def migrated_template(stack: local_stack.Endpoints) -> str:
     """A database with the newest schema, to copy from: copying takes a tenth of migrating."""
     url = make_url(stack.postgres_url).set(database="sightline_template")
+    _admin(
+        stack.postgres_url, 'DROP DATABASE IF EXISTS "sightline_template" WITH (FORCE)'
+    )  # of tests that were killed
     _admin(stack.postgres_url, 'CREATE DATABASE "sightline_template"')
     connection.migrate(url.render_as_string(hide_password=False))
     return "sightline_template"

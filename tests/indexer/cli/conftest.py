@@ -8,6 +8,7 @@ import pytest
 
 from indexer import cli, local_stack
 from indexer.settings import get_settings
+from tests.conftest import given_servers
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -33,6 +34,8 @@ def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.fixture
 def run(stack_home: Path, stack: local_stack.Endpoints, monkeypatch: pytest.MonkeyPatch, typed: Run) -> Run:
-    """Runs `sightline ...` in the tests' home, where the servers are."""
+    """Runs `sightline ...` in the tests' home, on the tests' servers."""
     monkeypatch.setenv("SIGHTLINE_HOME", str(stack_home))
+    for name, url in given_servers().items():
+        monkeypatch.setenv(f"SIGHTLINE_{name}", url)
     return typed

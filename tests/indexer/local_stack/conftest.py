@@ -8,6 +8,7 @@ import pytest
 
 from indexer import local_stack
 from indexer.local_stack import home as homes
+from indexer.settings import Settings
 
 
 @pytest.fixture
@@ -17,3 +18,15 @@ def small_home() -> Iterator[Path]:
         home = homes.prepare(Path(name))
         yield home
         local_stack.stop(home)
+
+
+@pytest.fixture(scope="session")
+def stack_settings(stack_home: Path) -> Settings:
+    """Nothing but private servers: they are what these tests are about, whichever servers others are run against."""
+    return Settings(home=stack_home, postgres_url=None, redis_url=None, milvus_url=None)
+
+
+@pytest.fixture(scope="session")
+def stack(stack_settings: Settings) -> local_stack.Endpoints:
+    """The private servers of the tests' home."""
+    return local_stack.endpoints(stack_settings)
