@@ -12,7 +12,9 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("annotators", sa.Column("input", sa.Text(), nullable=True))
     op.add_column("work", sa.Column("prepared", sa.Text(), nullable=True))
-    op.create_index("ix_work_prepared", "work", ["image_id"], postgresql_where=sa.text("prepared IS NOT NULL"))
+    op.create_index(
+        "ix_work_prepared", "work", ["image_id"], postgresql_where=sa.text("prepared IS NOT NULL")
+    )
 
 
 def downgrade() -> None:
