@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from indexer import query
@@ -13,6 +13,7 @@ from indexer.search.pages import pages
 from search_api import schemas
 from search_api.access import requires
 from search_api.dependencies import ServicesDep
+from search_api.endpoints.search import only_known
 from search_api.problems import answers
 from search_api.schemas.export import ExportFormat
 from search_api.schemas.query import MAX_QUERY
@@ -27,7 +28,12 @@ FILE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("", response_class=StreamingResponse, responses=answers(404, 422, 503) | FILE)
+@router.get(
+    "",
+    dependencies=[Depends(only_known)],
+    response_class=StreamingResponse,
+    responses=answers(404, 422, 503) | FILE,
+)
 def by_address(
     services: ServicesDep,
     q: Annotated[str, Query(max_length=MAX_QUERY, description="a query; empty: the whole library")] = "",

@@ -1,8 +1,11 @@
 """Find images by words, pictures, tags and everything else that is known of them."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from fastapi import Request as HttpRequest
+from pydantic import BaseModel
 
 from indexer import query as language
 from indexer.errors import QueryError
@@ -18,6 +21,20 @@ from search_api.views import hits
 router = APIRouter(prefix="/v1/search", tags=["search"], dependencies=[requires("search")])
 FACETS = get_args(schemas.Facet)
 TREE = ("text", "terms", "filter", "order")
+# What of a hit has fields of its own, each known by name.
+PARTS: Mapping[str, type[BaseModel]] = {
+    "": schemas.HitOut,
+    "why": schemas.WhyOut,
+    "image": schemas.ImageSummary,
+}
+
+
+def only_known(request: HttpRequest) -> None:
+    """Refuse parameters that mean nothing here: with `query=dog` passed over, one would count the whole library."""
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            raise QueryError(f"There is no parameter {name[:50]!r}; there are {', '.join(known)}.")
 
 
 @router.post("", responses=answers(404, 422, 503))
@@ -30,7 +47,7 @@ def search(body: schemas.SearchIn, services: ServicesDep) -> schemas.SearchOut:
     return _answer(services, understood(body.model_dump(include={"q", *TREE})), _request(body), body.fields)
 
 
-@router.get("", responses=answers(404, 422, 503))
+@router.get("", dependencies=[Depends(only_known)], responses=answers(404, 422, 503))
 def search_by_address(
     services: ServicesDep,
     q: Annotated[str, Query(max_length=schemas.MAX_TEXT, description="the query as one types it")] = "",
@@ -93,5 +110,21 @@ def _request(body: schemas.SearchIn) -> Request:
 def _answer(
     services: Services, asked: language.Query, request: Request, fields: list[str] | None
 ) -> schemas.SearchOut:
+    for field in fields or ():
+        _check(field)
     found = services.searcher.get().search(asked, request)
     return hits.result(found, fields, services.condition.missing)
+
+
+def _check(field: str) -> None:
+    """Raises QueryError if no hit can have this field: passed over, a slip would look like a value that is missing."""
+    whole = ""
+    for name in field.split("."):
+        part = PARTS.get(whole)
+        if part is None:
+            return
+        if name not in part.model_fields:
+            of = f"{whole}." if whole else ""
+            there = ", ".join(of + known for known in part.model_fields)
+            raise QueryError(f"There is no field {field[:50]!r}; there are {there}.")
+        whole = f"{whole}.{name}".lstrip(".")

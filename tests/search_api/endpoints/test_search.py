@@ -124,6 +124,28 @@ def test_only_the_fields_asked_for(client: TestClient, library: Library) -> None
     assert all(set(hit) == {"id", "image"} and set(hit["image"]) == {"caption"} for hit in found["hits"])
 
 
+def test_a_field_that_no_hit_has_is_refused(client: TestClient, library: Library) -> None:
+    """By address and by request, with those there are; a channel that did not count is only left out."""
+    for field, there in (("captoin", "image"), ("image.captoin", "image.caption"), ("why.tag", "why.tags")):
+        for answer in (
+            client.get("/v1/search", params={"fields": field}),
+            client.post("/v1/search", json={"fields": [field]}),
+        ):
+            assert answer.status_code == 422
+            assert f"no field '{field}'" in answer.json()["detail"]
+            assert there in answer.json()["detail"]
+    found = client.get("/v1/search", params={"fields": "id,channels.tag,image.tags.name"})
+    assert found.json()["total"]["value"] == len(library)
+
+
+def test_a_parameter_that_means_nothing_is_refused(client: TestClient, library: Library) -> None:
+    """`query` for `q` must not count the whole library, nor be exported as the answer."""
+    for address in ("/v1/search", "/v1/export"):
+        answer = client.get(address, params={"query": "a cat"})
+        assert (answer.status_code, answer.json()["name"]) == (422, "query_error")
+        assert answer.json()["detail"].startswith("There is no parameter 'query'; there are q, ")
+
+
 def test_unknown_tag_suggests_others(client: TestClient, library: Library) -> None:
     """A misspelt tag is a problem that names the tag, its nearest neighbours and where it stands."""
     tags = client.get("/v1/tags").json()["tags"]
