@@ -85,13 +85,18 @@ class AsyncClient:
         choices = {"limit": limit, "cursor": cursor, "facets": list(facets), "fields": list(fields)}
         return await self._send(calls.search(calls.asked(q, like), **choices, all=all, explain=explain))
 
-    async def count(self, q: str = "", *, like: Like | Iterable[Like] = ()) -> types.Count:
-        """How many images a query finds."""
-        return (await self.page(q, like=like, limit=1, fields=["id"]))["total"]
+    async def count(self, q: str = "", *, like: Like | Iterable[Like] = (), all: bool = False) -> types.Count:
+        """How many images a query finds; `all`: with those that do not stand out."""
+        return (await self.page(q, like=like, limit=1, fields=["id"], all=all))["total"]
 
-    async def facets(self, q: str, *names: str) -> dict[str, list[types.Facet]]:
-        """What a query's answer consists of: values of tag, year, format, source or collection, by falling count."""
-        return (await self.page(q, limit=1, fields=["id"], facets=names))["facets"]
+    async def facets(
+        self, q: str, *names: str, like: Like | Iterable[Like] = (), all: bool = False
+    ) -> dict[str, list[types.Facet]]:
+        """What a query's answer consists of: values of tag, year, format, source or collection, by falling count.
+
+        The twenty commonest of each, and what the query itself asks for; a tag that is not listed may still be shown.
+        """
+        return (await self.page(q, like=like, limit=1, fields=["id"], facets=names, all=all))["facets"]
 
     async def parse(self, q: str) -> types.Parsed:
         """How the server understands a query."""

@@ -85,13 +85,18 @@ class Client:
         choices = {"limit": limit, "cursor": cursor, "facets": list(facets), "fields": list(fields)}
         return self._send(calls.search(calls.asked(q, like), **choices, all=all, explain=explain))
 
-    def count(self, q: str = "", *, like: Like | Iterable[Like] = ()) -> types.Count:
-        """How many images a query finds."""
-        return self.page(q, like=like, limit=1, fields=["id"])["total"]
+    def count(self, q: str = "", *, like: Like | Iterable[Like] = (), all: bool = False) -> types.Count:
+        """How many images a query finds; `all`: with those that do not stand out."""
+        return self.page(q, like=like, limit=1, fields=["id"], all=all)["total"]
 
-    def facets(self, q: str, *names: str) -> dict[str, list[types.Facet]]:
-        """What a query's answer consists of: values of tag, year, format, source or collection, by falling count."""
-        return self.page(q, limit=1, fields=["id"], facets=names)["facets"]
+    def facets(
+        self, q: str, *names: str, like: Like | Iterable[Like] = (), all: bool = False
+    ) -> dict[str, list[types.Facet]]:
+        """What a query's answer consists of: values of tag, year, format, source or collection, by falling count.
+
+        The twenty commonest of each, and what the query itself asks for; a tag that is not listed may still be shown.
+        """
+        return self.page(q, like=like, limit=1, fields=["id"], facets=names, all=all)["facets"]
 
     def parse(self, q: str) -> types.Parsed:
         """How the server understands a query."""

@@ -44,13 +44,16 @@ def test_searching_by_words_pictures_and_ids(
     assert others == set(library.values()) - {library["coffee.png"]}
 
 
-def test_counts_and_facets(api: sightline.Client, library: Library) -> None:
+def test_counts_and_facets(api: sightline.Client, library: Library, photographs: dict[str, bytes]) -> None:
     """What an answer holds, without fetching it."""
     assert api.count("") == {"value": len(library), "relation": "eq"}
     formats = {facet["value"]: facet["count"] for facet in api.facets("", "format")["format"]}
     assert formats == {"png": 4, "jpeg": 2}
     (tag, *_) = api.tags(limit=1)
     assert api.count(f'tag:"{tag["name"]}"')["value"] == tag["images"]
+    token = api.example(photographs["coffee.png"])
+    every = api.facets("", "format", like=token, all=True)["format"]
+    assert sum(facet["count"] for facet in every) == api.count(like=token, all=True)["value"] == len(library)
     assert tag["name"] in [found["name"] for found in api.complete(tag["name"][:3], limit=100)]
 
 
@@ -183,6 +186,9 @@ def test_the_same_to_await(address: str, library: Library, tmp_path: Path) -> No
         async with sightline.AsyncClient(address) as api:
             assert {hit["id"] async for hit in api.search("", limit=100)} == set(library.values())
             assert (await api.count("format:jpeg"))["value"] == 2
+            assert (await api.count("a cup", all=True))["value"] == len(library)
+            every = await api.facets("a cup", "format", all=True)
+            assert sum(facet["count"] for facet in every["format"]) == len(library)
             assert len([row async for row in api.rows("", columns=["id"])]) == len(library)
             exported = await api.export("", tmp_path / "a.jsonl")
             assert len(exported.read_text().splitlines()) == len(library)
