@@ -127,7 +127,7 @@ def test_no_cell_is_a_formula(text: str) -> None:
     assert (spreadsheets.plain(row[0]), row[1]) == (text, "-1.5")
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\x00")), max_size=3))
+@given(st.lists(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])), max_size=3))
 def test_csv_reads_back(titles: list[str]) -> None:
     """Whatever people write, each row has its columns and gives back the text it had; no text starts a formula."""
     hits = [_hit(title=title) for title in titles]
