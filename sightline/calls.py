@@ -43,8 +43,14 @@ class Call(Generic[T]):
 
 
 def credentials(api_key: str | None) -> dict[str, str]:
-    """The headers that let one in; none where there is no key, given or in SIGHTLINE_API_KEY."""
-    key = api_key or os.environ.get(KEY_VARIABLE)
+    """The headers that let one in; none where there is no key, given or in SIGHTLINE_API_KEY.
+
+    White space around it, as a file ends with, is no part of a key. Raises ValueError, without telling it, for text
+    that no key can be: as a header it could not be sent, and the complaint about that would show it.
+    """
+    key = (api_key or os.environ.get(KEY_VARIABLE) or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("The API key holds characters that no key has; copy it anew.")
     return {"authorization": f"Bearer {key}"} if key else {}
 
 

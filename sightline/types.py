@@ -70,10 +70,10 @@ class Hit(TypedDict):
 
 
 class Count(TypedDict):
-    """A number of images, exact ("eq") or at least so many ("gte")."""
+    """A number of images, exact ("eq"), at least so many ("gte") or at most ("lte")."""
 
     value: int
-    relation: Literal["eq", "gte"]
+    relation: Literal["eq", "gte", "lte"]
 
 
 class Facet(TypedDict):

@@ -15,7 +15,7 @@ from indexer.catalog import saved_searches
 from indexer.cli.searching import AsJson, open_searcher
 from indexer.cli.workspace import open_workspace, remarks
 from indexer.errors import NotFound, QueryError
-from indexer.search import Searcher
+from indexer.search import Count, Searcher
 
 Name = Annotated[str, typer.Argument(help="What it is called.")]
 searches = typer.Typer(
@@ -41,12 +41,12 @@ def listed(context: typer.Context, as_json: AsJson = False) -> None:
     searcher = open_searcher(workspace)
     counts = [_count(searcher, view.query) for view in kept]
     if as_json:
-        rows = [{**asdict(view), "count": count} for view, count in zip(kept, counts, strict=True)]
+        rows = [{**asdict(view), **_told(count)} for view, count in zip(kept, counts, strict=True)]
         sys.stdout.write(json.dumps(rows, default=str) + "\n")
         return
     table = Table("name", Column("images", justify="right"), Column("query", overflow="fold"))
     for view, count in zip(kept, counts, strict=True):
-        table.add_row(escape(view.name), "?" if count is None else f"{count:,}", escape(view.query))
+        table.add_row(escape(view.name), _shown(count), escape(view.query))
     if kept:
         Console().print(table)
     else:
@@ -73,8 +73,18 @@ def delete(name: Name) -> None:
     remarks.print(f"{escape(name)} is forgotten.")
 
 
-def _count(searcher: Searcher, text: str) -> int | None:
+def _told(count: Count | None) -> dict[str, object]:
+    return {"count": count and count.value, "exact": count is not None and count.exact}
+
+
+def _shown(count: Count | None) -> str:
+    if count is None:
+        return "?"
+    return f"{count.value:,}" if count.exact else f"at least {count.value:,}"
+
+
+def _count(searcher: Searcher, text: str) -> Count | None:
     try:
-        return searcher.count(language.parse(text)).value
+        return searcher.count(language.parse(text))
     except (QueryError, NotFound):
         return None

@@ -136,6 +136,7 @@ def as_dict(result: SearchResult) -> dict[str, object]:
         "total": result.total.value,
         "total_is_exact": result.total.exact,
         "hidden_below_cutoff": result.hidden.value,
+        "hidden_is_exact": result.hidden.exact,
         "took_ms": round(result.took_ms, 1),
         "hits": [_hit_as_dict(hit) for hit in result.hits],
         "facets": {name: [asdict(value) for value in values] for name, values in result.facets.items()},
@@ -237,5 +238,6 @@ def _summary(result: SearchResult) -> str:
     least = "" if found.exact else "at least "
     told = f"{len(result.hits)} of {least}{found.value} found in {result.took_ms:.0f} ms"
     if hidden.value:
-        told += f"; {hidden.value} more pass the filter and do not stand out (--all shows them)"
+        most = "" if hidden.exact else "at most "
+        told += f"; {most}{hidden.value} more pass the filter and do not stand out (--all shows them)"
     return f"{told}."

@@ -34,6 +34,7 @@ from indexer.nearest.target import CHANNELS, Channel, Found, Key, Plan, PlanName
 __all__ = ["CHANNELS", "Channel", "Found", "Key", "Nearest", "Plan", "PlanName", "Target"]
 
 AWAY_S = 5.0  # after Milvus failed, how long it is not asked again while there is another way
+COUNTED_MOST = 20_000  # images that are counted exactly though none is held in memory: a quarter of a second
 STORED_MOST = 20_000  # images to read from Postgres in place of Milvus, not more: it takes seconds
 COLLECTIONS: Mapping[Channel, Collection] = {"image": "images", "caption": "captions"}
 
@@ -113,6 +114,7 @@ class Nearest:
             search.offers = _only(search.offers, plan)
         else:
             search.offers = self._trusted(search)
+            search.offers = self._counting(search)
         name, answer, estimates = self._answered(search)
         page = answer.page
         return Found(
@@ -161,10 +163,17 @@ class Nearest:
         search.detail["index"] = "unfinished"
         return _sure(search) or search.offers
 
+    def _counting(self, search: _Search) -> dict[PlanName, Offer]:
+        """Where what reaches the floor is to be counted and that is no great work, only by what counts all of it."""
+        question = search.question
+        if question.floor is None or search.matrix is not None or len(question.library) > COUNTED_MOST:
+            return search.offers
+        return {n: o for n, o in search.offers.items() if n in ("stored", "stream")} or search.offers
+
     def _answered(self, search: _Search) -> tuple[PlanName, Answer, dict[PlanName, float]]:
         """Take the cheapest plan; where it fails or gives up, the next."""
         estimates = self._planner.estimates(search.offers)
-        while True:
+        while search.offers:
             name = self._planner.cheapest(search.offers)
             offer = search.offers.pop(name)
             started = time.perf_counter()
@@ -177,6 +186,8 @@ class Nearest:
             if answer is not None:
                 return name, answer, estimates
             search.detail.setdefault("left", []).append(name)
+        left = ", ".join(search.detail["left"])
+        raise QueryError(f"Plan {left} cannot answer this search.")  # no other was to be taken
 
     def _lost_milvus(self, search: _Search, error: ServiceUnavailable) -> None:
         """Go on without Milvus, if that can be done in reasonable time."""
@@ -233,7 +244,7 @@ class Nearest:
             end = (float(answer.page.fused[-1]), int(answer.page.ids[-1])) if len(answer.page.ids) else None
             planner.reached(question, depth, end)
         counts = question.whole or question.floor is not None
-        if answer is not None and not answer.exact and counts and search.matrix is not None:
+        if answer is not None and not answer.exact and counts and "exact" in search.offers:
             answer = None  # the memory can tell how many are above the floor, and a total should not waver
         return answer, planner.overfetch(question, search.situation, depth)
 

@@ -27,7 +27,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Count:
-    """A number of images; not `exact`: there are at least so many."""
+    """A number of images; not `exact`: of a total there are at least so many, of what is hidden at most."""
 
     value: int
     exact: bool = True

@@ -61,7 +61,7 @@ def remove(collection_id: CollectionId, session: SessionDep) -> Response:
 
 
 @router.post(
-    "/{collection_id}/images", dependencies=[requires("tags.write")], responses=answers(404, 422, 503)
+    "/{collection_id}/images", dependencies=[requires("tags.write")], responses=answers(404, 413, 422, 503)
 )
 def add(
     collection_id: CollectionId, body: schemas.Selection, services: ServicesDep
@@ -74,7 +74,9 @@ def add(
 
 
 @router.post(
-    "/{collection_id}/images/remove", dependencies=[requires("tags.write")], responses=answers(404, 422, 503)
+    "/{collection_id}/images/remove",
+    dependencies=[requires("tags.write")],
+    responses=answers(404, 413, 422, 503),
 )
 def take_out(
     collection_id: CollectionId, body: schemas.Selection, services: ServicesDep

@@ -117,10 +117,10 @@ class PartialHit(BaseModel):
 
 
 class Total(BaseModel):
-    """A number of images: exactly so many (`eq`) or at least (`gte`)."""
+    """A number of images: exactly so many (`eq`), at least (`gte`), or at most (`lte`)."""
 
     value: int
-    relation: Literal["eq", "gte"] = "eq"
+    relation: Literal["eq", "gte", "lte"] = "eq"
 
 
 class FacetOut(BaseModel):

@@ -23,7 +23,7 @@ def result(
         terms=tree.get("terms", []),
         hits=[_chosen(hit(item), fields) for item in found.hits],
         total=total(found.total),
-        hidden_below_cutoff=total(found.hidden),
+        hidden_below_cutoff=hidden(found.hidden),
         cutoff=found.cutoff if found.cutoff is not None and math.isfinite(found.cutoff) else None,
         facets={
             name: [
@@ -42,6 +42,11 @@ def result(
 def total(count: Count) -> schemas.Total:
     """A number of images, and whether it is exact."""
     return schemas.Total(value=count.value, relation="eq" if count.exact else "gte")
+
+
+def hidden(count: Count) -> schemas.Total:
+    """How many do not stand out: at most so many where it is not known how many do."""
+    return schemas.Total(value=count.value, relation="eq" if count.exact else "lte")
 
 
 def explanation(told: Explanation) -> schemas.ExplainOut:

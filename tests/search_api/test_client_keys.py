@@ -58,7 +58,7 @@ def test_with_a_key(shut: Shut, monkeypatch: pytest.MonkeyPatch) -> None:
             one.upload(__file__)
         assert refusal.value.status == 403
         assert shut.searching not in repr(vars(one)["_url"]) + str(refusal.value)
-    monkeypatch.setenv("SIGHTLINE_API_KEY", shut.searching)
+    monkeypatch.setenv("SIGHTLINE_API_KEY", f"{shut.searching}\n")  # as read from a file
     with sightline.Client(shut.address) as other:
         assert other.count()["value"] == 0
     with (
@@ -66,6 +66,14 @@ def test_with_a_key(shut: Shut, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.raises(sightline.Problem, match="scope 'search'"),
     ):
         adding.count()
+
+
+def test_what_no_key_can_be_is_not_shown() -> None:
+    """Neither as a header that cannot be sent, nor as an address that does not answer."""
+    for key in ("sightline_schlüssel", "sightline_a\nb"):
+        with pytest.raises(ValueError, match="copy it anew") as refusal:
+            sightline.Client("http://localhost:1", api_key=key)
+        assert "sightline_" not in str(refusal.value)
 
 
 def test_the_same_to_await(shut: Shut) -> None:

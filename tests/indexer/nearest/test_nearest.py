@@ -171,6 +171,17 @@ def test_what_milvus_cannot_return_is_read_elsewhere(
     assert same_page(deep, expected[300:320])
 
 
+def test_a_small_library_is_counted_without_memory(filled: Library) -> None:
+    """However cheap a look into Milvus would be, a total does not depend on what one process holds in memory."""
+    target = _target((3, 4), 1.0, 1.0, 0.0, {})
+    fused = filled.fused(target)
+    above = BitMap(i for i in filled.ids if fused[i] >= -0.5)
+    bare = Nearest(filled.store, filled.embedder_id, 0)
+    with filled.sessions() as session:
+        found = bare.search(session, target, within=None, library=filled.ids, limit=1, floor=-0.5)
+    assert (found.exact, found.above) == (True, above)
+
+
 @pytest.mark.parametrize("plan", PLANS)
 def test_only_the_librarys_images_come_back(filled: Library, nearest: Nearest, plan: PlanName) -> None:
     """Memory and Milvus may hold what may no longer be found."""

@@ -5,6 +5,9 @@ import json
 import pytest
 from fastapi.testclient import TestClient
 
+from indexer.search import Count
+from search_api.views import hits
+
 Library = dict[str, int]
 
 
@@ -136,6 +139,12 @@ def test_a_field_that_no_hit_has_is_refused(client: TestClient, library: Library
             assert there in answer.json()["detail"]
     found = client.get("/v1/search", params={"fields": "id,channels.tag,image.tags.name"})
     assert found.json()["total"]["value"] == len(library)
+
+
+def test_what_is_hidden_is_at_most_the_rest() -> None:
+    """Where at least so many stand out, at most the others do not."""
+    assert hits.hidden(Count(5)).relation == "eq"
+    assert hits.hidden(Count(5, exact=False)).relation == "lte"
 
 
 def test_a_parameter_that_means_nothing_is_refused(client: TestClient, library: Library) -> None:
