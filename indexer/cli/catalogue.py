@@ -12,7 +12,7 @@ from indexer import query as language
 from indexer.catalog import images, models, outbox
 from indexer.catalog.outbox import Embedder
 from indexer.cli.indexing import progress_bar
-from indexer.cli.searching import AsJson, open_searcher
+from indexer.cli.searching import AsJson, QueryCommand, open_searcher
 from indexer.cli.workspace import Workspace, open_workspace, remarks
 from indexer.consistency import Checker, Kind, Report
 from indexer.search.pages import pages
@@ -34,7 +34,7 @@ WHAT: dict[Kind, str] = {
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(check)
-    app.command()(delete)
+    app.command(cls=QueryCommand)(delete)
 
 
 def check(

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from indexer import query as language
 from indexer.catalog.hits import ImageView
-from indexer.cli.searching import AsJson, open_searcher
+from indexer.cli.searching import AsJson, QueryCommand, open_searcher
 from indexer.cli.workspace import open_workspace, remarks, shown_path
 from indexer.errors import QueryError
 from indexer.search import duplicates as near_duplicates
@@ -29,8 +29,8 @@ SUFFIXES: dict[str, tables.Format] = {
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    app.command()(export)
-    app.command()(duplicates)
+    app.command(cls=QueryCommand)(export)
+    app.command(cls=QueryCommand)(duplicates)
 
 
 def export(

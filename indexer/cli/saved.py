@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from indexer import query as language
 from indexer.catalog import saved_searches
-from indexer.cli.searching import AsJson, open_searcher
+from indexer.cli.searching import AsJson, QueryCommand, open_searcher
 from indexer.cli.workspace import open_workspace, remarks
 from indexer.errors import NotFound, QueryError
 from indexer.search import Count, Searcher
@@ -53,7 +53,7 @@ def listed(context: typer.Context, as_json: AsJson = False) -> None:
         remarks.print('None yet. Keep one: `sightline searches save dogs "tag:dog"`.')
 
 
-@searches.command()
+@searches.command(cls=QueryCommand)
 def save(
     name: Name,
     query: Annotated[str, typer.Argument(help="The query, as `sightline search` takes it.")],

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+from typer.core import TyperCommand
 
 from indexer import query as language
 from indexer.catalog import tags as tag_catalog
@@ -28,9 +29,27 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 SHOWN_TAGS = 6
 
 
+class QueryCommand(TyperCommand):
+    """A command whose query may begin with a minus, as in `-tag:person`, without being taken for options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Move what only looks like options behind a `--`, where nothing is one."""
+        if "--" in args:
+            return super().parse_args(ctx, args)
+        names = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        queries = [word for word in args if _is_query(word, names)]
+        options = [word for word in args if word not in queries]
+        return super().parse_args(ctx, [*options, "--", *queries] if queries else args)
+
+
+def _is_query(word: str, names: set[str]) -> bool:
+    """One minus and more than a letter, of which the first is no option's: `-ofile.csv` stays an option."""
+    return len(word) > 2 and word[0] == "-" and word[1] != "-" and word[:2] not in names
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    app.command()(search)
+    app.command(cls=QueryCommand)(search)
     app.command()(tags)
 
 

@@ -78,6 +78,18 @@ def test_duplicates_tell_how_many_were_compared(run: Run, tag: str) -> None:
     assert "0 groups among 3 images" in run("duplicates", f'tag:"{tag}"')[2]
 
 
+@pytest.mark.parametrize("before", [(), ("--",)])
+def test_a_query_may_begin_with_a_minus(run: Run, tag: str, before: tuple[str, ...]) -> None:
+    """It is no option, wherever options stand; short options still are."""
+    asked = (*before, f'-tag:nothing-{uuid.uuid4().hex} tag:"{tag}"')
+    status, _, err = run("export", "--columns", "id", *asked)
+    assert (status, "No tag is called" in err) == (1, True)
+    status, out, _ = run("duplicates", "--json", *before, f'-has:sku tag:"{tag}"')
+    assert (status, json.loads(out)) == (0, [])
+    status, _, err = run("search", "-q")
+    assert (status, "No such option" in err) == (2, True)
+
+
 def test_saved_searches(run: Run, tag: str) -> None:
     """Kept under a name, counted, and forgotten."""
     name = uuid.uuid4().hex
