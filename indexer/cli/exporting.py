@@ -90,11 +90,12 @@ def duplicates(
     if as_json:
         sys.stdout.write(json.dumps([_as_dict(twins) for twins in found.groups]) + "\n")
         return
-    table = Table("alike", "size", Column("what", overflow="fold"))
+    table = Table(Column("id", justify="right"), "alike", "size", Column("what", overflow="fold"))
     for twins in found.groups:
         for rank, (image, cosine) in enumerate(zip(twins.images, twins.cosines, strict=True)):
             alike = f"{cosine:.3f}" if rank else ""
-            table.add_row(alike, f"{image.width} x {image.height}, {image.bytes:,} B", _name(image))
+            size = f"{image.width} x {image.height}, {image.bytes:,} B"
+            table.add_row(str(image.id), alike, size, _name(image))
         table.add_section()
     if found.groups:
         Console().print(table)

@@ -23,7 +23,7 @@ _BLOCK = 512  # rows compared with all others at once: at 20,000 images that is 
 
 @dataclass(frozen=True)
 class Group:
-    """Images that are one picture; `similarity` is the least cosine between any two of them."""
+    """Images that are one picture, the one to keep first; `similarity` is the least cosine between any two."""
 
     ids: tuple[int, ...]
     similarity: float
@@ -54,10 +54,12 @@ def find(searcher: Searcher, query: Query, threshold: float = DEFAULT_THRESHOLD)
     """
     views = {hit.image.id: hit.image for hit in all_hits(searcher, query, MAX_IMAGES, "compared")}
     ids, embeddings = _stored(searcher, list(views))
+    largest_first = sorted(range(len(ids)), key=lambda row: _largest_first(views[int(ids[row])]))
+    ids, embeddings = ids[largest_first], embeddings[largest_first]
     rows = {int(image_id): row for row, image_id in enumerate(ids)}
     found = []
     for group in groups(ids, embeddings, threshold):
-        members = sorted((views[i] for i in group.ids), key=_largest_first)
+        members = [views[image_id] for image_id in group.ids]
         cosines = embeddings[[rows[view.id] for view in members]] @ embeddings[rows[members[0].id]]
         kept = np.clip(cosines, -1.0, 1.0)
         found.append(Twins(tuple(members), tuple(kept.tolist()), group.similarity))
@@ -83,16 +85,29 @@ def _largest_first(image: ImageView) -> tuple[int, int, int]:
 def groups(ids: NDArray[np.int64], embeddings: NDArray[np.float32], threshold: float) -> list[Group]:
     """Groups of two and more, the most alike first.
 
-    Two images are in one group if a chain of images leads from one to the other, each at least `threshold` (cosine,
-    -1..1) from the next: of a picture shrunk step by step all steps are found. `ids` (N,) and `embeddings` (N, D), of
-    unit length, belong together. Takes O(N^2 D) time and O(N) memory beside a block of the comparison.
+    The first image that is in no group yet takes in all such that are at least `threshold` (cosine, -1..1) from it.
+    Rows stand in the order in which images would be kept: `ids` (N,) and `embeddings` (N, D), of unit length, belong
+    together. Takes O(N^2 D) time and O(N) memory beside a block of the comparison.
     """
     labels = _components(embeddings, threshold)
     order = np.argsort(labels, kind="stable")
     _, starts = np.unique(labels[order], return_index=True)
-    found = [members for members in np.split(order, starts[1:]) if len(members) > 1]
+    chained = [members for members in np.split(order, starts[1:]) if len(members) > 1]
+    found = [group for members in chained for group in _around_firsts(embeddings, members, threshold)]
     made = [Group(tuple(int(i) for i in ids[m]), _least(embeddings[m])) for m in found]
     return sorted(made, key=lambda group: (-group.similarity, group.ids))
+
+
+def _around_firsts(
+    embeddings: NDArray[np.float32], members: NDArray[np.intp], threshold: float
+) -> Iterator[NDArray[np.intp]]:
+    """Groups within a chain. A chain of photographs that are merely alike may lead from a coat to a shoe."""
+    while len(members) > 1:
+        near = embeddings[members] @ embeddings[members[0]] >= threshold
+        near[0] = True  # the cosine of a row with itself may round to less than 1
+        if near.sum() > 1:
+            yield members[near]
+        members = members[~near]
 
 
 def _components(embeddings: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:

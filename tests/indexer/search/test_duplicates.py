@@ -28,13 +28,13 @@ def test_groups_and_what_stands_alone() -> None:
     )
 
 
-def test_a_chain_is_one_group_and_tells_its_ends() -> None:
-    """Steps of ten degrees lead from 0 to 30; the similarity told is that of the ends."""
-    (group,) = groups(_ids(4), _rows(0, 30, 10, 20), np.cos(np.radians(10.1)))
-    assert (group.ids, group.similarity) == (
-        (100, 101, 102, 103),
-        pytest.approx(np.cos(np.radians(30)), abs=1e-6),
-    )
+def test_a_chain_is_taken_apart() -> None:
+    """Steps of ten degrees lead from 0 to 30: each group is what is near its own first, who comes first of all left."""
+    found = groups(_ids(4), _rows(0, 30, 10, 20), np.cos(np.radians(10.1)))
+    assert {group.ids for group in found} == {(100, 102), (101, 103)}
+    found = groups(_ids(4), _rows(10, 0, 20, 30), np.cos(np.radians(10.1)))
+    assert [group.ids for group in found] == [(100, 101, 102)]
+    assert found[0].similarity == pytest.approx(np.cos(np.radians(20)), abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -44,26 +44,22 @@ def test_too_few_to_be_twice(count: int) -> None:
 
 
 def _by_hand(ids: np.ndarray, embeddings: np.ndarray, threshold: float) -> set[tuple[int, ...]]:
-    """Components by walking from image to image."""
+    """Each image in turn takes those near it that none before has taken."""
     near = embeddings @ embeddings.T >= threshold
-    found, seen = set(), set()
-    for start in range(len(ids)):
-        reached, waiting = {start}, [start]
-        while waiting:
-            for other in np.nonzero(near[waiting.pop()])[0]:
-                if other not in reached:
-                    reached.add(int(other))
-                    waiting.append(int(other))
-        if len(reached) > 1 and start not in seen:
-            found.add(tuple(int(ids[i]) for i in sorted(reached)))
-        seen |= reached
+    found, left = set(), list(range(len(ids)))
+    while left:
+        first = left[0]
+        taken = [row for row in left if row == first or near[first, row]]
+        left = [row for row in left if row not in taken]
+        if len(taken) > 1:
+            found.add(tuple(int(ids[row]) for row in taken))
     return found
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 60), st.integers(1, 20), st.floats(0.3, 0.99))
 def test_blocks_do_not_matter(seed: int, count: int, block: int, threshold: float) -> None:
-    """Merged block by block, the groups are those found by walking; each tells its least similarity."""
+    """Compared block by block, the groups are those found one by one; each tells its least similarity."""
     rows = np.random.default_rng(seed).normal(size=(count, 4)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     with pytest.MonkeyPatch.context() as patch:
