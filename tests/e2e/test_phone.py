@@ -33,3 +33,16 @@ def test_a_picture_is_opened_and_left_by_touch(new_page: NewPage) -> None:
     expect(dialog.locator("canvas.heat")).to_be_in_viewport()
     dialog.get_by_role("button", name="Close").tap()
     expect(dialog).to_be_hidden()
+
+
+def test_pictures_are_collected_by_touch(new_page: NewPage) -> None:
+    """The list of collections is in sight."""
+    page = new_page(phone=True)
+    page.get_by_role("button", name="Select", exact=True).tap()
+    page.locator("#results .card a").first.tap()
+    page.get_by_role("button", name="Collect").tap()
+    name = page.get_by_label("Name of a new collection")
+    expect(name).to_be_in_viewport()
+    name.fill("From the pocket")
+    page.get_by_role("button", name="Create").tap()
+    expect(page.locator("#toast")).to_contain_text("1 picture in “From the pocket”.")
