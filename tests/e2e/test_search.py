@@ -93,6 +93,18 @@ def test_a_slip_is_underlined_where_it_is(page: Page) -> None:
     expect(page.locator("#slip")).to_be_hidden()
 
 
+def test_a_name_half_written_is_no_slip(page: Page, common_tag: tuple[str, int]) -> None:
+    """While names are offered to choose from nothing is called wrong; what is left unfinished is told."""
+    box, slip = page.locator("#text"), page.locator("#slip")
+    box.fill("tag:")
+    with page.expect_response(lambda response: response.status == 422):
+        box.press_sequentially(common_tag[0][:-1], delay=20)
+    expect(page.get_by_role("option").filter(has_text=common_tag[0]).first).to_be_visible()
+    expect(slip).to_be_hidden()
+    page.keyboard.press("Tab")
+    expect(slip).to_contain_text("No tag is called")
+
+
 def test_an_unknown_tag_offers_the_nearest(new_page: NewPage, common_tag: tuple[str, int]) -> None:
     """A misspelt tag does not silently find nothing."""
     name, images = common_tag

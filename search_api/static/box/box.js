@@ -19,17 +19,29 @@ export function initBox() {
   box.value = brief(state.get().q);
   box.addEventListener("input", onInput);
   box.addEventListener("keydown", onKey);
-  box.addEventListener("blur", () => { session = false; });
+  box.addEventListener("blur", left);
   $("search").addEventListener("submit", (event) => { event.preventDefault(); commit(); });
   $("clear").addEventListener("click", () => { state.ask(""); write(""); box.focus(); });
   state.subscribe(follow);
   on("answered", () => slip.clear());
-  on("refused", () => slip.show(results.error));
+  on("refused", refused);
   suggest.initSuggest({ write: (text, caret) => { write(text, caret); commit({ live: true }); } });
   NARROW.addEventListener("change", greet);
   // A touch screen would cover half the pictures with its keyboard.
   if (matchMedia("(hover: hover)").matches && !state.get().image) box.focus();
   greet();
+}
+
+/** What was left half written is told a moment later: the click that left must find things where they were. */
+function left() {
+  session = false;
+  setTimeout(() => { if (results.error && !results.busy && $("slip").hidden) refused(); }, WAIT_MS);
+}
+
+/** A name half written, with names to choose from below it, is no slip yet. */
+function refused() {
+  if (session && suggest.offering()) slip.clear();
+  else slip.show(results.error);
 }
 
 function follow(now) {
@@ -66,6 +78,7 @@ function commit({ live = false } = {}) {
   const q = whole($("text").value).trim();
   if (q !== state.get().q.trim()) state.ask(q, { push: !session });
   else if (!live && results.error) slip.show(results.error, { focus: true });
+  else if (results.error && !results.busy) refused();
   session = live;
 }
 

@@ -22,6 +22,9 @@ export function initSuggest(box) {
   $("text").addEventListener("blur", close);
 }
 
+/** Whether names to choose from are in sight. */
+export const offering = () => options.length > 0;
+
 /** Look at what stands before the caret and offer what it may become. */
 export function offer() {
   clearTimeout(waiting);
