@@ -74,6 +74,29 @@ def test_a_wrong_tag_is_rejected_and_accepted_again(detail: Locator) -> None:
     expect(detail.locator(".statements li.rejected")).to_have_count(0)
 
 
+def test_a_word_on_a_tag_moves_no_other(detail: Locator) -> None:
+    """The next click lands on the tag it was aimed at."""
+    rows = detail.locator(".statements li")
+    names = rows.locator(".tag").all_inner_texts()
+    places = [row.bounding_box() for row in rows.all()]
+    last = rows.last
+    last.get_by_role("button", name="No, it does not").click()
+    expect(last).to_contain_text("not here, says")
+    rows.first.get_by_role("button", name="Yes, it shows this").click()
+    expect(rows.first).to_contain_text("you")
+    assert rows.locator(".tag").all_inner_texts() == names
+    assert [row.bounding_box() for row in rows.all()] == places
+    last.get_by_role("button", name="Take back your no").click()
+    rows.first.get_by_role("button", name="Take back your yes").click()
+    expect(detail.locator(".statements .human")).to_have_count(0)
+
+
+def test_the_number_is_told(detail: Locator) -> None:
+    """By which queries ask for a picture, and for what is like it."""
+    number = detail.get_attribute("data-id")
+    expect(detail.locator(".facts")).to_contain_text(f"id:{number}")
+
+
 def test_a_caption_of_ones_own_is_shown_first_and_found(detail: Locator) -> None:
     """It is signed, comes before the model's, and is searched at once."""
     detail.get_by_role("button", name="Write a caption").click()

@@ -13,6 +13,7 @@ export function facts(image) {
     ["Size", [image.width && `${number(image.width)} × ${number(image.height)}`, image.format?.toUpperCase(), bytes(image.bytes)].filter(Boolean).join(" · ")],
     ["Added", day(image.added_at)],
     ...image.sources.map((source) => ["From", source.kind === "upload" ? `uploaded as ${source.name}` : source.kind === "path" ? decodePath(source.uri) : source.uri]),
+    ["Number", `${image.id}, as in id:${image.id} and like:${image.id}`],
     ["SHA-256", image.content_hash],
   ];
   return h("section", {}, h("h3", {}, "About the file"), h("dl", { className: "facts" }, ...rows.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));

@@ -10,17 +10,28 @@ import { add, quoted, stated } from "../query/edit.js";
 import { gauge, says, sure, who } from "./says.js";
 import { hideHeat, showHeat } from "./stage.js";
 
+// The rows of the picture that is open, in the order they were first drawn in.
+let rows = { id: null, names: [] };
+
 export function tagList(image, hit, changed) {
   const matched = new Set((hit?.why?.tags ?? []).map((tag) => tag.name));
   const byName = new Map();
   for (const tag of image.tags) byName.set(tag.name, [...(byName.get(tag.name) ?? []), tag]);
-  const names = [...byName.keys()].sort((one, other) => matched.has(other) - matched.has(one));
+  const names = inPlace(image.id, [...byName.keys()].sort((one, other) => matched.has(other) - matched.has(one)));
   // Most tags come from one model: it is named once, in the heading, and others where they speak.
   const usual = image.tags.find((tag) => tag.source.kind === "model")?.source;
-  const rows = names.map((name) => statement({ image, name, tags: byName.get(name), usual, matched: matched.has(name), changed }));
+  const items = names.map((name) => statement({ image, name, tags: byName.get(name), usual, matched: matched.has(name), changed }));
   return h("section", { className: "tags-said" }, h("h3", {}, "Tags ", usual ? says(usual) : null),
-    rows.length ? h("ul", { className: "statements" }, ...rows) : h("p", { className: "none" }, "No tag was sure enough."),
+    items.length ? h("ul", { className: "statements" }, ...items) : h("p", { className: "none" }, "No tag was sure enough."),
     adder(image, changed));
+}
+
+/** While a picture is open no word on it moves a row: the next click would land on another tag. */
+function inPlace(id, names) {
+  const before = rows.id === id ? rows.names : [];
+  const order = [...before, ...names.filter((name) => !before.includes(name))];
+  rows = { id, names: order };
+  return order.filter((name) => names.includes(name));
 }
 
 function adder(image, changed) {
@@ -35,14 +46,14 @@ function adder(image, changed) {
 function statement({ image, name, tags, usual, matched, changed }) {
   const rejected = tags.some((tag) => tag.rejected);
   const mine = tags.find((tag) => tag.source.kind === "human");
-  const seen = tags.some((tag) => tag.source.kind === "model");
+  const visible = tags.some((tag) => tag.source.kind === "model");
   const say = (how) => () => editTag([image.id], mine && mine.rejected === (how === "remove") ? "clear" : how, name, changed);
   const tool = (drawn, label, pressed, run) => h("button", { type: "button", className: `quiet small ${pressed ? "on" : ""}`, "aria-label": `${label}: ${name}`, "aria-pressed": String(pressed), title: label, "data-focus": `${drawn}-${name}`, onclick: run }, icon(drawn));
-  return h("li", { className: [rejected ? "rejected" : "", matched ? "matched" : ""].join(" "), ...(seen ? watching(image.id, name) : {}) },
+  return h("li", { className: [rejected ? "rejected" : "", matched ? "matched" : ""].join(" "), ...(visible ? watching(image.id, name) : {}) },
     h("button", { type: "button", className: "tag", title: "Search for this tag", "data-focus": `tag-${name}`, onclick: () => searchFor(name) }, name),
-    h("span", { className: "who" }, ...tags.map((tag) => said(tag, usual))),
+    h("span", { className: "who" }, ...said(tags, usual)),
     h("span", { className: "tools" },
-      seen ? tool("where", "Where it was seen", false, () => showHeat(image.id, name)) : null,
+      visible ? tool("where", "Where it was seen", false, () => showHeat(image.id, name)) : null,
       tool("check", mine && !mine.rejected ? "Take back your yes" : "Yes, it shows this", Boolean(mine && !mine.rejected), say("add")),
       tool("close", rejected ? "Take back your no" : "No, it does not", rejected, say("remove"))));
 }
@@ -55,12 +66,18 @@ const watching = (id, name) => ({
   onfocusout: hideHeat,
 });
 
-function said(tag, usual) {
-  if (tag.rejected) return h("span", { className: "line" }, h("span", { className: "verdict" }, "not here, says"), says(tag.source));
-  const speaker = usual && who(tag.source) === who(usual) ? null : says(tag.source);
-  if (tag.source.kind !== "model") return h("span", { className: "line" }, h("span", { className: "verdict" }, "shows it, says"), speaker);
-  return h("span", { className: "line", title: sure(tag) }, gauge(tag.confidence, tag.threshold), h("span", { className: "value" }, percent(tag.confidence)), speaker);
+/** A line for each model and one for all others; a person who agrees with a single model is named on its line. */
+function said(tags, usual) {
+  const models = tags.filter((tag) => tag.source.kind === "model" && !tag.rejected);
+  const others = tags.filter((tag) => !models.includes(tag));
+  const [model] = models;
+  if (models.length === 1 && others.length === 1 && !others[0].rejected && isUsual(model, usual)) return [seen(model, says(others[0].source))];
+  return [...others.map(verdict), ...models.map((tag) => seen(tag, isUsual(tag, usual) ? null : says(tag.source)))];
 }
+
+const isUsual = (tag, usual) => Boolean(usual) && who(tag.source) === who(usual);
+const verdict = (tag) => h("span", { className: "line" }, h("span", { className: "verdict" }, tag.rejected ? "not here, says" : "shows it, says"), says(tag.source));
+const seen = (tag, speaker) => h("span", { className: "line", title: sure(tag) }, gauge(tag.confidence, tag.threshold), h("span", { className: "value" }, percent(tag.confidence)), speaker);
 
 function searchFor(name) {
   const { q } = state.get();
