@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import Arrival
+
 
 def _select(page: Page, first: int, last: int) -> None:
     page.locator("#results .card").nth(first).hover()
@@ -25,7 +27,7 @@ def test_a_range_is_tagged_and_the_edit_undone(page: Page) -> None:
 
 
 def test_a_tag_is_taken_off_and_put_back(page: Page, common_tag: tuple[str, int]) -> None:
-    """Taking a model's tag off hides the pictures from its search until undone."""
+    """Taking a model's tag off hides the pictures from its search until undone; that they are selected is said."""
     name, images = common_tag
     page.locator("#text").fill(f'tag:"{name}"')
     expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
@@ -33,8 +35,10 @@ def test_a_tag_is_taken_off_and_put_back(page: Page, common_tag: tuple[str, int]
     page.get_by_label("Tag to add or remove").fill(name)
     page.locator("#bulk").get_by_role("button", name="Take off").click()
     expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images - 2} picture"))
+    expect(page.locator("#bulk-count")).to_have_text("2 selected, 2 not shown")
     page.locator("#toast").get_by_role("button", name="Undo").click()
     expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+    expect(page.locator("#bulk-count")).to_have_text("2 selected")
 
 
 def test_pictures_are_collected(page: Page) -> None:
@@ -49,11 +53,26 @@ def test_pictures_are_collected(page: Page) -> None:
     expect(page.locator("#text")).to_have_value('collection:"For the calendar"')
 
 
-def test_everything_shown_is_selected_and_let_go(page: Page) -> None:
-    """All that is shown is selected by one click, and let go by another."""
+def test_a_remark_does_not_cover_the_collections(page: Page) -> None:
+    """The menu opens above what was just said, and the remark is there again once it is shut."""
     _select(page, 0, 1)
-    page.locator("#select-all").click()
-    expect(page.locator("#bulk-count")).to_have_text("80 selected")
+    page.get_by_label("Tag to add or remove").fill("about to be collected")
+    page.keyboard.press("Enter")
+    undo = page.locator("#toast").get_by_role("button", name="Undo")
+    expect(undo).to_be_visible()
+    page.locator("#collect").click()
+    page.get_by_label("Name of a new collection").click()
+    page.keyboard.press("Escape")
+    undo.click()
+    expect(page.locator("#toast")).to_contain_text("Taken back")
+
+
+def test_everything_found_is_selected_and_let_go(page: Page, arrival: Arrival) -> None:
+    """All that is found, shown already or not, is selected by one click, and let go by another."""
+    _select(page, 0, 1)
+    page.get_by_role("button", name=f"Select all {arrival.pictures}").click()
+    expect(page.locator("#bulk-count")).to_have_text(f"{arrival.pictures} selected")
+    expect(page.locator("#select-all")).to_be_hidden()
     page.get_by_role("button", name="Let go of the selection").click()
     expect(page.locator("#bulk")).to_be_hidden()
     expect(page.locator("#results .picked")).to_have_count(0)

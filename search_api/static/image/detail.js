@@ -148,6 +148,7 @@ async function removeImage(id) {
     await api.removeImage(id);
     state.set({ image: null });
     drop(id);
+    dispatchEvent(new CustomEvent("library-changed"));
     toast("Removed from the library.");
   } catch (error) {
     toast(error.message);

@@ -10,10 +10,12 @@ import * as state from "../page/state.js";
 import { tagField } from "../page/tag_names.js";
 import { toast } from "../page/toast.js";
 import { add } from "../query/edit.js";
-import { results } from "./results.js";
+import { on, results } from "./results.js";
 import * as selection from "./selection.js";
 
 const MOST_EXAMPLES = 8;
+// More than these would take minutes to fetch and to draw.
+const MOST_SELECTED = 2000;
 const changed = () => dispatchEvent(new CustomEvent("library-changed"));
 
 export function initBulk() {
@@ -25,18 +27,34 @@ export function initBulk() {
   });
   menu($("collect"), $("collect-menu"), fillCollections);
   $("like-these").addEventListener("click", likeThese);
-  $("select-all").addEventListener("click", selection.all);
+  $("select-all").addEventListener("click", selectAll);
   $("let-go").addEventListener("click", selection.clear);
   selection.subscribe(draw);
+  on("answered", draw);
+  on("grown", draw);
 }
 
 function draw() {
   const chosen = selection.size();
   $("bulk").hidden = !chosen;
-  $("bulk-count").textContent = `${number(chosen)} selected`;
-  $("select-all").hidden = chosen >= results.hits.length;
-  $("select-all").textContent = `Select all ${number(results.hits.length)} shown`;
+  const outside = selection.outside();
+  $("bulk-count").textContent = `${number(chosen)} selected${outside ? `, ${number(outside)} not shown` : ""}`;
+  const shown = results.hits.length;
+  $("select-all").hidden = chosen - outside >= (reachable() ? results.total.value : shown);
+  $("select-all").textContent = reachable() ? `Select all ${number(results.total.value)}` : `Select all ${number(shown)} shown`;
   $("like-these").disabled = chosen > MOST_EXAMPLES;
+  $("like-these").title = chosen > MOST_EXAMPLES ? `At most ${MOST_EXAMPLES} pictures can be examples` : "";
+}
+
+/** Whether all that is found can be selected, not only what has been scrolled to. */
+const reachable = () => !results.nearest && results.total.relation === "eq" && results.total.value <= MOST_SELECTED;
+
+async function selectAll() {
+  if (!reachable()) return selection.all();
+  $("select-all").disabled = true;
+  await selection.everything();
+  $("select-all").disabled = false;
+  return undefined;
 }
 
 async function tag(field, how) {

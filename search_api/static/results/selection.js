@@ -1,7 +1,7 @@
 // Which pictures are selected. The selection outlives scrolling and lasts until another question is asked.
 
 import * as state from "../page/state.js";
-import { indexOf, results } from "./results.js";
+import { indexOf, more, results } from "./results.js";
 
 const chosen = new Set();
 const listeners = new Set();
@@ -43,6 +43,22 @@ export function all() {
   for (const hit of results.hits) chosen.add(hit.id);
   tell();
 }
+
+/** Everything that is found, fetching what is not shown yet; whether it all came and the question is still the same. */
+export async function everything() {
+  const asked = results.question;
+  let before = -1;
+  while (results.cursor && results.hits.length > before) {
+    before = results.hits.length;
+    await more();
+    if (results.question !== asked) return false;
+  }
+  all();
+  return !results.cursor;
+}
+
+/** How many of the selected pictures are no longer among what is found: an edit may have taken them out of it. */
+export const outside = () => chosen.size - results.hits.filter((hit) => chosen.has(hit.id)).length;
 
 export function clear() {
   if (!chosen.size) return;
