@@ -190,10 +190,11 @@ def print_result(result: SearchResult) -> None:
     """A table of hits on standard output, what they have in common, and how many there are in all."""
     out = Console()
     ranked = any(hit.score is not None for hit in result.hits)
-    table = Table("", *(("score",) if ranked else ()), Column("what", overflow="fold"))
-    for rank, hit in enumerate(result.hits, 1):
+    number, what = Column("id", justify="right"), Column("what", overflow="fold")
+    table = Table(number, *(("score",) if ranked else ()), what)
+    for hit in result.hits:
         score = [f"{hit.score:.2f}"] if hit.score is not None else []
-        table.add_row(str(rank), *score, "\n".join(_lines(hit)))
+        table.add_row(str(hit.image.id), *score, "\n".join(_lines(hit)))
     if result.hits:
         out.print(table)
     for name, values in result.facets.items():
@@ -208,12 +209,15 @@ def print_result(result: SearchResult) -> None:
 
 def _lines(hit: Hit) -> Sequence[str]:
     asked = {tag.name for tag in hit.why.tags}
+    surest: dict[str, float] = {}
+    for tag in hit.image.tags:
+        if not tag.rejected:  # a person and a model may say the same
+            surest[tag.name] = max(tag.confidence, surest.get(tag.name, 0.0))
     shown = [
-        f"[bold]{escape(tag.name)}[/bold] {tag.confidence:.2f}"
-        if tag.name in asked
-        else f"{escape(tag.name)} {tag.confidence:.2f}"
-        for tag in sorted(hit.image.tags, key=lambda tag: tag.name not in asked)
-        if not tag.rejected
+        f"[bold]{escape(name)}[/bold] {surest[name]:.2f}"
+        if name in asked
+        else f"{escape(name)} {surest[name]:.2f}"
+        for name in sorted(surest, key=lambda name: name not in asked)
     ]
     parts = ", ".join(f"{name} {part.part:+.2f}" for name, part in hit.why.channels.items())
     rest = [

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from indexer import local_stack
-from indexer.catalog import annotations, connection, images
+from indexer.catalog import annotations, connection, edits, images
 from indexer.reindexing import in_effect
 from indexer.settings import Settings
 from tests.catalogue import add_indexed
@@ -76,6 +76,19 @@ def test_duplicates_tell_how_many_were_compared(run: Run, tag: str) -> None:
     status, out, _ = run("duplicates", f'tag:"{tag}"', "--json")
     assert (status, json.loads(out)) == (0, [])
     assert "0 groups among 3 images" in run("duplicates", f'tag:"{tag}"')[2]
+
+
+def test_hits_are_told_by_number_with_each_tag_once(run: Run, tag: str, stack: local_stack.Endpoints) -> None:
+    """The number by which queries ask for an image; of several who say a tag the surest counts."""
+    numbers = [line.strip() for line in run("export", f'tag:"{tag}"', "--columns", "id")[1].split()[1:]]
+    engine = connection.connect(stack.postgres_url)
+    with connection.sessions(engine).begin() as session:
+        edits.make(session, [int(numbers[0])], edits.Wish(add=(tag,)))
+    engine.dispose()
+    table = run("search", f'tag:"{tag}"')[1]
+    assert all(number in table for number in numbers)
+    shown = "".join(table.split())
+    assert shown.count(tag.replace(" ", "")) == 3
 
 
 @pytest.mark.parametrize("before", [(), ("--",)])
