@@ -3,7 +3,8 @@
 import { $, h } from "./dom.js";
 
 const BRIEF_MS = 4000;
-const WITH_ACTION_MS = 12000;
+// Long enough to look over what an edit of many pictures did before taking it back.
+const WITH_ACTION_MS = 30000;
 let hiding;
 
 export function toast(text, action) {

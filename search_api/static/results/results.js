@@ -106,8 +106,9 @@ export function refresh(image) {
   tell("changed", { id: image.id });
 }
 
-/** Take an image that is gone out of what is shown. */
+/** Take an image that is gone out of what is shown; told twice, or of one that was not found, nothing changes. */
 export function drop(id) {
+  if (indexOf(id) < 0) return;
   results.hits = results.hits.filter((hit) => hit.id !== id);
   results.total = { ...results.total, value: Math.max(0, results.total.value - 1) };
   tell("grown");
