@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from playwright.sync_api import Page, expect
 
+from indexer.search.export import COLUMNS
 from tests.e2e.conftest import NewPage
 
 
@@ -29,6 +30,21 @@ def test_the_whole_result_is_exported(new_page: NewPage, common_tag: tuple[str, 
     table = pq.read_table(_export(page, "Parquet"))
     assert len(rows) == len(lines) == table.num_rows == images
     assert {int(row["id"]) for row in rows} == {line["id"] for line in lines} == set(table["id"].to_pylist())
+
+
+def test_only_the_wanted_fields_are_exported(new_page: NewPage) -> None:
+    """Each field there is can be left out, and stays so when the page is opened again."""
+    page = new_page()
+    page.get_by_role("button", name="Export").click()
+    page.get_by_text("All fields").click()
+    boxes = page.locator("#export-menu .fields label")
+    assert boxes.all_inner_texts() == list(COLUMNS)
+    for name in ("sku", "score", "as_exported"):
+        page.get_by_role("checkbox", name=name, exact=True).uncheck()
+    expect(page.get_by_text(f"{len(COLUMNS) - 3} of {len(COLUMNS)} fields")).to_be_visible()
+    page.reload()
+    (first, *_) = csv.reader(io.StringIO(_export(page, "CSV").read_text()))
+    assert first == [name for name in COLUMNS if name not in ("sku", "score", "as_exported")]
 
 
 def test_a_search_is_saved_counted_asked_again_and_forgotten(

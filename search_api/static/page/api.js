@@ -101,4 +101,4 @@ export const collections = () => call("/v1/collections").then((found) => found.c
 export const createCollection = (name) => call("/v1/collections", json("POST", { name }));
 export const collect = (id, images) => call(`/v1/collections/${id}/images`, json("POST", { images }));
 
-export const exportAddress = (q, all, format) => address("/v1/export", { q, ...(all ? { all: "true" } : {}), format });
+export const exportAddress = (q, all, format, columns) => address("/v1/export", { q, ...(all ? { all: "true" } : {}), format, ...(columns.length ? { columns: columns.join(",") } : {}) });

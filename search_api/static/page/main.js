@@ -6,6 +6,7 @@ import { initDrop } from "../box/drop.js";
 import { initSlip } from "../box/slip.js";
 import { initDetail } from "../image/detail.js";
 import { initBulk } from "../results/bulk.js";
+import { initExporting } from "../results/exporting.js";
 import { initGrid } from "../results/grid.js";
 import { initGridKeys } from "../results/grid_keys.js";
 import { initNotices } from "../results/notices.js";
@@ -35,6 +36,6 @@ document.querySelector(".brand").addEventListener("click", (event) => {
 });
 for (const init of [
   initTheme, initSlip, initBox, initChips, initSelection, initGrid, initGridKeys, initPlace, initNotices, initSummary,
-  initRail, initSaved, initBulk, initResults, initDetail, initDrop, initUploads, initQueue, initKeys, initSession,
+  initRail, initSaved, initExporting, initBulk, initResults, initDetail, initDrop, initUploads, initQueue, initKeys, initSession,
 ]) init();
 ask({ wanted: remembered() });

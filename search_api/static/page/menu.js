@@ -32,7 +32,7 @@ function onKey(event, panel, shut) {
     event.stopPropagation();
     shut(true);
   } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-    const items = [...panel.querySelectorAll("a, button, input")];
+    const items = [...panel.querySelectorAll("a, button, input, summary")].filter((item) => item.checkVisibility());
     const step = event.key === "ArrowDown" ? 1 : -1;
     const at = items.indexOf(document.activeElement);
     event.preventDefault();

@@ -1,4 +1,4 @@
-// Searches kept by name, each with how many pictures it finds now; and the whole result as a file.
+// Searches kept by name, each with how many pictures it finds now.
 
 import * as api from "../page/api.js";
 import { $, h } from "../page/dom.js";
@@ -8,12 +8,7 @@ import { line, menu } from "../page/menu.js";
 import * as state from "../page/state.js";
 import { toast } from "../page/toast.js";
 
-const FORMATS = [["csv", "CSV", "spreadsheets"], ["jsonl", "JSON Lines", "scripts"], ["parquet", "Parquet", "data frames"]];
-
-export function initSaved() {
-  menu($("saved"), $("saved-menu"), fillSaved);
-  menu($("export"), $("export-menu"), fillExport);
-}
+export const initSaved = () => menu($("saved"), $("saved-menu"), fillSaved);
 
 async function fillSaved(panel, shut) {
   const { q } = state.get();
@@ -53,12 +48,4 @@ async function forget(one, panel, shut) {
     toast(error.message);
   }
   fillSaved(panel, shut);
-}
-
-function fillExport(panel, shut) {
-  const { q, all } = state.get();
-  panel.replaceChildren(
-    h("p", { className: "hint" }, "Every picture found, not only those shown."),
-    h("ul", {}, ...FORMATS.map(([format, name, use]) => h("li", {},
-      h("a", { href: api.exportAddress(q, all, format), download: "", onclick: () => shut() }, icon("download"), ...line(name, use))))));
 }
