@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -29,6 +29,7 @@ from indexer.tables import PENDING
 CHUNK = 500  # rows in one transaction
 BAD_ROW, UNKNOWN_SKU, UNKNOWN_IMAGE, NO_PATHS = "bad_row", "unknown_sku", "unknown_image", "no_paths"
 
+T = TypeVar("T")
 Status = Literal["fetching", "accepted", "changed", "unchanged", "refused"]
 
 
@@ -95,7 +96,7 @@ class Importer:
     wake: Callable[[], object] = lambda: None
     position: int = 0
     replaced: list[int] = field(default_factory=list)
-    _spoken_of: dict[int, int] = field(default_factory=dict)
+    _about: dict[bytes | str, int] = field(default_factory=dict)
 
     def run(self, rows: Iterable[Row | BadRow]) -> Iterator[Outcome]:
         """What becomes of each row, in order, as it is committed."""
@@ -144,24 +145,29 @@ class Importer:
     # --- pictures at addresses
 
     def _address(self, session: Session, rows: Sequence[Row]) -> list[Outcome]:
-        known = images.known_files(session, "url", [row.cells["url"] for row in rows])
-        outcomes, spoken_of = [], []
-        for row in rows:
-            seen = known.get(row.cells["url"])
-            try:
-                self.check(row.cells["url"])
-            except AddressRefused as error:
-                outcomes.append(_refused(row, error.code, str(error)))
-                continue
-            if seen is None:
-                outcomes.append(_outcome(row, "fetching"))
-            else:
-                spoken_of.append((row, seen.image_id))
-        skus.give(session, {row.cells["url"]: row.said.sku for row, _ in spoken_of if row.said.sku})
-        said = self._say_anew(session, spoken_of)
+        outcomes, allowed = self._checked(rows)
+        known = images.known_files(session, "url", [row.cells["url"] for row in allowed])
+        new = [(row, row.cells["url"]) for row in allowed if row.cells["url"] not in known]
+        twice, firsts = self._first_about(new, str)
+        outcomes += [*twice, *(_outcome(row, "fetching") for row, _ in firsts)]
+        here = [(row, known[row.cells["url"]].image_id) for row in allowed if row.cells["url"] in known]
+        said = self._say_anew(session, here)
+        given = {one.uri: one.sku for one in said if one.sku and one.status != "refused"}
+        skus.give(session, given)
         if self.refetch:
             said = [one if one.status == "refused" else replace(one, status="fetching") for one in said]
         return outcomes + said
+
+    def _checked(self, rows: Sequence[Row]) -> tuple[list[Outcome], list[Row]]:
+        """Rows whose addresses may not be fetched, refused; the others."""
+        refused, allowed = [], []
+        for row in rows:
+            try:
+                self.check(row.cells["url"])
+                allowed.append(row)
+            except AddressRefused as error:
+                refused.append(_refused(row, error.code, str(error)))
+        return refused, allowed
 
     # --- pictures in local files
 
@@ -186,18 +192,17 @@ class Importer:
     def _register(
         self, session: Session, rows: Sequence[Row], files: Mapping[int, images.NewFile | Outcome]
     ) -> list[Outcome]:
-        found = {number: file for number, file in files.items() if isinstance(file, images.NewFile)}
-        registered = images.register(session, list(found.values()), self.job_id, self.priority)
-        self.replaced += [one.replaced for one in registered if one.replaced is not None]
-        became = dict(zip(found, registered, strict=True))
         outcomes = [outcome for outcome in files.values() if isinstance(outcome, Outcome)]
-        new = {number for number, one in became.items() if one.state == PENDING}
-        said = self._say(
-            session, [(row, became[row.number].image_id, row.said) for row in rows if row.number in new]
-        )
-        outcomes += [one if one.status == "refused" else replace(one, status="accepted") for one in said]
-        known = [(row, became[row.number].image_id) for row in rows if row.number in became.keys() - new]
-        return outcomes + self._say_anew(session, known)
+        found = [(row, file) for row in rows if isinstance(file := files[row.number], images.NewFile)]
+        # Before anything is registered: a row that is refused must not leave its SKU behind.
+        twice, firsts = self._first_about(found, lambda file: file.content_hash)
+        registered = images.register(session, [file for _, file in firsts], self.job_id, self.priority)
+        self.replaced += [one.replaced for one in registered if one.replaced is not None]
+        became = [(row, one) for (row, _), one in zip(firsts, registered, strict=True)]
+        new = [(row, one.image_id, row.said) for row, one in became if one.state == PENDING]
+        accepted = [replace(one, status="accepted") for one in self._say(session, new)]
+        known = [(row, one.image_id) for row, one in became if one.state != PENDING]
+        return outcomes + twice + accepted + self._say_anew(session, known)
 
     # --- pictures in the library
 
@@ -218,28 +223,34 @@ class Importer:
         return self._say_of(session, [(row, views[image_id]) for row, image_id in meant])
 
     def _say_of(self, session: Session, meant: Sequence[tuple[Row, ImageView]]) -> list[Outcome]:
-        said = [(row, view.id, _said_anew(row, view)) for row, view in meant]
+        twice, firsts = self._first_about(meant, lambda view: view.content_hash)
+        said = [(row, view.id, _said_anew(row, view)) for row, view in firsts]
         outcomes = [words for *_, words in said if isinstance(words, Outcome)]
-        return outcomes + self._say(
-            session, [(row, i, words) for row, i, words in said if isinstance(words, Said)]
-        )
+        spoken_of = [(row, image_id, words) for row, image_id, words in said if isinstance(words, Said)]
+        return twice + outcomes + self._say(session, spoken_of)
 
     def _say(self, session: Session, spoken_of: Sequence[tuple[Row, int, Said]]) -> list[Outcome]:
-        """Record what is said; a second row about the same image is refused rather than left to chance."""
-        outcomes, said = [], {}
-        for row, image_id, words in spoken_of:
-            first = self._spoken_of.setdefault(image_id, row.number)
-            if first == row.number:
-                said[image_id] = words
-            else:
-                reason = f"Row {first} is about the same image ({image_id}): leave one of them out."
-                outcomes.append(_refused(row, BAD_ROW, reason))
+        """Record what is said, each image being spoken of once."""
+        said = {image_id: words for _, image_id, words in spoken_of}
         changed = statements.say(session, said, self.job_id, self.priority)
-        return outcomes + [
+        return [
             _outcome(row, "changed" if image_id in changed else "unchanged", image_id)
             for row, image_id, _ in spoken_of
-            if self._spoken_of[image_id] == row.number
         ]
+
+    def _first_about(
+        self, meant: Sequence[tuple[Row, T]], key: Callable[[T], bytes | str]
+    ) -> tuple[list[Outcome], list[tuple[Row, T]]]:
+        """Rows about a picture that another row is about, refused rather than left to chance; the others."""
+        refused, firsts = [], []
+        for row, what in meant:
+            first = self._about.setdefault(key(what), row.number)
+            if first == row.number:
+                firsts.append((row, what))
+            else:
+                reason = f"Row {first} is about the same picture: leave one of them out."
+                refused.append(_refused(row, BAD_ROW, reason))
+        return refused, firsts
 
 
 def _left_to_say(said: Said, outcome: Outcome) -> Said:

@@ -249,6 +249,26 @@ def test_rows_that_name_nothing_or_too_much(sessions: Sessions, taken: Import) -
     assert (both[0].code, "both edited" in (both[0].message or "")) == ("bad_row", True)
 
 
+def test_a_refused_row_leaves_nothing_behind(sessions: Sessions, taken: Import, tmp_path: Path) -> None:
+    """Of two rows with one picture, by path or by address, the first counts: its SKU stays, at a second run too."""
+    for name in ("a", "b"):
+        scene().save(tmp_path / f"{name}.png")
+    files = LocalFiles(tmp_path, 10**6)
+    table = "path,sku\na.png,A\na.png,B\nb.png,C\n"
+    first, *others = taken(table, files=files)
+    assert [(one.status, "Row 2" in (one.message or "")) for one in others] == [("refused", True)] * 2
+    addresses = "url,sku\nhttps://a/1.jpg,D\nhttps://a/1.jpg,E\n"
+    assert [one.status for one in taken(addresses)] == ["fetching", "refused"]
+    with sessions.begin() as session:
+        images.register(session, [new_file(kind="url", uri="https://a/1.jpg", external_id="D")])
+    taken(table, files=files)
+    taken(addresses)
+    with sessions() as session:
+        assert sorted(session.execute(select(Source.external_id, Source.image_id)).scalars()) == ["A", "D"]
+        (view,) = hits.load(session, [first.image_id or 0])
+    assert [source.external_id for source in view.sources] == ["A"]
+
+
 def test_tags_are_added_as_a_persons(sessions: Sessions, taken: Import) -> None:
     """Those the image does not show yet; an alias beside its tag is the tag once."""
     (image_id,) = shop(sessions, "A")
