@@ -19,14 +19,16 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer.catalog import fetches, hits, images, jobs, skus, statements, work
 from indexer.catalog.hits import ImageView
 from indexer.catalog.statements import Said
-from indexer.errors import AddressRefused, ImageError
+from indexer.errors import AddressRefused, ImageError, ImageUnreadable
+from indexer.images import sniff
 from indexer.ingest import HASH_THREADS, read_file
-from indexer.manifests import BadRow, Row
-from indexer.search.export import editable
+from indexer.manifests import BadRow, Row, Table
+from indexer.search.export import COLUMNS, editable
 from indexer.search.fingerprints import digest, spoken
 from indexer.tables import PENDING
 
 CHUNK = 500  # rows in one transaction
+HEAD = 4096  # bytes of a file by which it is known to be a picture, or none
 BAD_ROW, UNKNOWN_SKU, UNKNOWN_IMAGE, NO_PATHS = "bad_row", "unknown_sku", "unknown_image", "no_paths"
 
 T = TypeVar("T")
@@ -38,7 +40,8 @@ class Outcome:
     """What became of a row.
 
     "fetching": its address waits to be fetched; "accepted": a new image waits to be looked at; "changed": of an image
-    in the library something is said anew; "unchanged": nothing is; "refused": see `code` and `message`.
+    in the library something is said anew, in the columns `said`; "unchanged": nothing is; "refused": see `code` and
+    `message`. `note` is what whoever sent a row that was taken should know of it.
     """
 
     number: int
@@ -48,6 +51,8 @@ class Outcome:
     image_id: int | None = None
     code: str | None = None
     message: str | None = None
+    note: str | None = None
+    said: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str | None:
@@ -78,7 +83,8 @@ class Importer:
 
     Args:
         sessions: makes sessions.
-        job_id: every row becomes an item of it.
+        job_id: every row becomes an item of it; None: a dry run. All is done as ever and then taken back, so that
+            what is told is what would happen; but rows do not see what others hundreds of rows before them did.
         check: raises AddressRefused for an address that cannot be fetched.
         files: which local files rows may name; None: none.
         priority: of what is to be fetched and looked at.
@@ -88,7 +94,7 @@ class Importer:
     """
 
     sessions: sessionmaker[Session]
-    job_id: int
+    job_id: int | None
     check: Callable[[str], None]
     files: LocalFiles | None = None
     priority: int = work.BULK
@@ -97,6 +103,7 @@ class Importer:
     position: int = 0
     replaced: list[int] = field(default_factory=list)
     _about: dict[bytes | str, int] = field(default_factory=dict)
+    _skus: dict[str, int] = field(default_factory=dict)
 
     def run(self, rows: Iterable[Row | BadRow]) -> Iterator[Outcome]:
         """What becomes of each row, in order, as it is committed."""
@@ -110,12 +117,17 @@ class Importer:
         named = [row for row in rows if self._names_one_here(row)]
         brought = [row for row in rows if row not in named]
         files = self._read([row for row in brought if "path" in row.cells])
-        with self.sessions.begin() as session:
+        with self.sessions() as session:
             outcomes = [*refused, *self._name(session, named)]
-            outcomes += self._address(session, [row for row in brought if "url" in row.cells])
-            outcomes += self._register(session, [row for row in brought if "path" in row.cells], files)
+            pictures = self._address(session, [row for row in brought if "url" in row.cells])
+            pictures += self._register(session, [row for row in brought if "path" in row.cells], files)
+            outcomes += self._noted(session, pictures)
             outcomes.sort(key=lambda outcome: outcome.number)
-            self._record(session, outcomes, {row.number: row for row in rows})
+            if self.job_id is None:
+                self.replaced.clear()
+                return [replace(one, image_id=None) if one.status == "accepted" else one for one in outcomes]
+            self._record(session, self.job_id, outcomes, {row.number: row for row in rows})
+            session.commit()
         self.wake()
         return outcomes
 
@@ -125,7 +137,26 @@ class Importer:
             return True
         return self.files is None and "url" not in row.cells and row.said.sku is not None
 
-    def _record(self, session: Session, outcomes: Sequence[Outcome], rows: Mapping[int, Row]) -> None:
+    def _noted(self, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Pictures that came under a SKU of other pictures say so: a SKU alone names none of them any more."""
+        new = {
+            one.number: one.sku for one in outcomes if one.sku and one.status not in ("refused", "unchanged")
+        }
+        there = skus.images_of(session, sorted(set(new.values())))
+        own = {one.image_id for one in outcomes}
+        noted = []
+        for one in sorted(outcomes, key=lambda outcome: outcome.number):
+            note = None
+            if sku := new.get(one.number):
+                first = self._skus.setdefault(sku, one.number)
+                others = [image_id for image_id in there.get(sku, []) if image_id not in own]
+                note = _shared(sku, first if first != one.number else None, others)
+            noted.append(replace(one, note=note))
+        return noted
+
+    def _record(
+        self, session: Session, job_id: int, outcomes: Sequence[Outcome], rows: Mapping[int, Row]
+    ) -> None:
         """The job's items, and what is to be fetched for them."""
         wanted = [
             (place, one) for place, one in enumerate(outcomes, self.position) if one.status == "fetching"
@@ -134,12 +165,12 @@ class Importer:
             jobs.NewItem(one.uri, None if one.status == "fetching" else one.image_id, one.code, one.reason)
             for one in outcomes
         ]
-        jobs.add_items(session, self.job_id, items, self.position)
+        jobs.add_items(session, job_id, items, self.position)
         waiting = [
             fetches.NewFetch(place, one.uri, _left_to_say(rows[one.number].said, one))
             for place, one in wanted
         ]
-        fetches.add(session, self.job_id, waiting, self.priority)
+        fetches.add(session, job_id, waiting, self.priority)
         self.position += len(outcomes)
 
     # --- pictures at addresses
@@ -182,6 +213,7 @@ class Importer:
             try:
                 path = self.files.find(row.cells["path"])
                 file = read_file(path, path.as_uri(), self.files.max_bytes)
+                _recognise(path)
             except ImageError as error:
                 return _refused(row, error.code, str(error))
             return replace(file, external_id=row.said.sku)
@@ -234,8 +266,10 @@ class Importer:
         said = {image_id: words for _, image_id, words in spoken_of}
         changed = statements.say(session, said, self.job_id, self.priority)
         return [
-            _outcome(row, "changed" if image_id in changed else "unchanged", image_id)
-            for row, image_id, _ in spoken_of
+            replace(_outcome(row, "changed", image_id), said=_columns_of(words))
+            if image_id in changed
+            else _outcome(row, "unchanged", image_id)
+            for row, image_id, words in spoken_of
         ]
 
     def _first_about(
@@ -251,6 +285,16 @@ class Importer:
                 reason = f"Row {first} is about the same picture: leave one of them out."
                 refused.append(_refused(row, BAD_ROW, reason))
         return refused, firsts
+
+
+def _recognise(path: Path) -> None:
+    """Raises ImageError for a file that by its beginning is no picture: its row is told, as decoding could not."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        raise ImageUnreadable(f"{path} cannot be read: {error.strerror or error}.") from error
+    sniff(head)
 
 
 def _left_to_say(said: Said, outcome: Outcome) -> Said:
@@ -270,7 +314,13 @@ def _meant(row: Row, by_sku: Mapping[str, list[int]], views: Mapping[int, ImageV
         return view
     found = by_sku.get(sku or "", [])
     if not found:
-        return _refused(row, UNKNOWN_SKU, f"No image has the SKU {sku}. Bring it with a url or a path.")
+        # A path is looked at before the SKU, except where no paths are read.
+        remedy = (
+            ", and only the command line reads paths: give a url, or upload it."
+            if "path" in row.cells
+            else ". Bring it with a url or a path."
+        )
+        return _refused(row, UNKNOWN_SKU, f"No image has the SKU {sku}{remedy}")
     if len(found) > 1:
         which = ", ".join(map(str, found[:5]))
         return _refused(
@@ -298,6 +348,26 @@ def _said_anew(row: Row, view: ImageView) -> Said | Outcome:
     shown = set((now["tags"] or "").split("; "))
     tags = tuple(tag for tag in row.said.tags if tag not in shown) if anew("tags") else ()
     return Said(row.said.sku, anew("title"), next(iter(captions), None), tags, row.said.collection)
+
+
+def _columns_of(said: Said) -> tuple[str, ...]:
+    """The columns that say something; the collection, in which the picture may be already, where it is all there is."""
+    given = {"title": said.title, "alt_text": said.caption, "tags": said.tags}
+    return tuple(name for name, value in given.items() if value) or ("collection",)
+
+
+def _shared(sku: str, row: int | None, others: Sequence[int]) -> str | None:
+    if row is not None:
+        return f"Row {row} has the SKU {sku} too, so several pictures have it. Is it a slip?"
+    if others:
+        which = ", ".join(f"id:{image_id}" for image_id in others[:5])
+        return f"The SKU {sku} is also that of {which}. If this picture replaces another, delete that one."
+    return None
+
+
+def unknown_columns(table: Table) -> list[str]:
+    """Columns that were passed over and that no export has: slips, perhaps."""
+    return [name for name in table.passed_over if name.lower() not in COLUMNS]
 
 
 def _uri(row: Row) -> str:

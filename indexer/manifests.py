@@ -73,8 +73,19 @@ class BadRow:
     sku: str | None = None
 
 
-def read(file: BinaryIO) -> Iterator[Row | BadRow]:
-    """The rows of a manifest; by its first character it is JSON Lines or CSV. Reads on as rows are asked for.
+@dataclass(frozen=True)
+class Table:
+    """The rows of a manifest, read on as they are asked for, once; and columns whose names mean nothing here."""
+
+    rows: Iterator[Row | BadRow]
+    passed_over: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Row | BadRow]:
+        return self.rows
+
+
+def read(file: BinaryIO) -> Table:
+    """The table in a file; by its first character it is JSON Lines or CSV.
 
     Raises:
         ManifestError: no row can be used: it is empty, no text, or has no column that names pictures.
@@ -87,7 +98,7 @@ def read(file: BinaryIO) -> Iterator[Row | BadRow]:
         raise ManifestError("The manifest is empty.")
     if "\0" in first:
         raise ManifestError("The manifest is no text: save the table as CSV UTF-8, or write JSON Lines.")
-    return _json_rows(first, text) if first.lstrip().startswith("{") else _csv_rows(first, text)
+    return Table(_json_rows(first, text)) if first.lstrip().startswith("{") else _csv_table(first, text)
 
 
 def _text(file: BinaryIO) -> io.TextIOWrapper:
@@ -103,14 +114,16 @@ def _text(file: BinaryIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(buffered, "utf-8", "surrogateescape", "")
 
 
-def _csv_rows(first: str, rest: io.TextIOWrapper) -> Iterator[Row | BadRow]:
+def _csv_table(first: str, rest: io.TextIOWrapper) -> Table:
     if first.lower().startswith("sep=") and len(first.strip()) == 5:  # what Excel is told the delimiter by
         delimiter, first, number = first.strip()[4], rest.readline(MAX_LINE), 2
     else:
         delimiter, number = max(",;\t", key=first.count), 1
     heading = next(csv.reader([first], delimiter=delimiter), [])
     columns = _columns(heading)
-    return _csv_body(columns, csv.reader(rest, delimiter=delimiter), number)
+    strange = [name.strip() for name, column in zip(heading, columns, strict=True) if not column]
+    shown = tuple(_keepable(name) for name in strange if name)
+    return Table(_csv_body(columns, csv.reader(rest, delimiter=delimiter), number), shown)
 
 
 def _csv_body(columns: Sequence[str], reader: Iterator[list[str]], number: int) -> Iterator[Row | BadRow]:
@@ -250,9 +263,9 @@ def _wrong_tags(tags: Sequence[str]) -> str | None:
     return None
 
 
-def _keepable(sku: str) -> str:
-    """A SKU in which what cannot be kept is told by question marks."""
-    return sku[:MAX_NAME].replace("\0", "?").encode("utf-8", "replace").decode()
+def _keepable(name: str) -> str:
+    """A SKU or a column's name in which what cannot be kept is told by question marks."""
+    return name[:MAX_NAME].replace("\0", "?").encode("utf-8", "replace").decode()
 
 
 def _tags(text: str) -> tuple[str, ...]:

@@ -292,6 +292,10 @@ class AsyncClient:
         """
         return await self._send(calls.import_manifest(manifest, refetch, idempotency_key))
 
+    async def dry_run(self, manifest: Picture, *, refetch: bool = False) -> types.DryRun:
+        """What `import_manifest` would do with each row; nothing is changed, nothing fetched."""
+        return await self._send(calls.dry_run(manifest, refetch))
+
     async def wait(self, job_id: int, *, timeout_s: float = 600.0) -> types.Job:
         """The job once it is done. Raises TimeoutError."""
         end = time.monotonic() + timeout_s

@@ -269,6 +269,14 @@ def import_manifest(manifest: Picture, refetch: bool, key: str | None) -> Call[t
     )
 
 
+def dry_run(manifest: Picture, refetch: bool) -> Call[types.DryRun]:
+    """Ask what taking a table would do."""
+    headers = {"content-type": "text/csv"}
+    return Call(
+        "POST", "/v1/imports/dry-run", _json, {"refetch": refetch}, content=content(manifest), headers=headers
+    )
+
+
 def content(of: Picture) -> bytes:
     """A picture's bytes, given as such or as a file."""
     return of if isinstance(of, bytes) else Path(of).read_bytes()

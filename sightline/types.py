@@ -190,12 +190,18 @@ class Address(_Url, total=False):
     collection: str
 
 
-class Import(TypedDict):
+class DryRun(TypedDict):
+    """What would become of each row of a manifest, and columns of it that mean nothing to the library."""
+
+    counts: dict[str, int]
+    rows: list[dict[str, Any]]
+    unknown_columns: list[str]
+
+
+class Import(DryRun):
     """What became of each row of a manifest or address, and the job that follows what is fetched."""
 
     job_id: int
-    counts: dict[str, int]
-    rows: list[dict[str, Any]]
 
 
 class Job(TypedDict):

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from indexer.catalog import jobs
 from indexer.cli.indexing import SOME_REFUSED, Run, job_progress, new_job
 from indexer.cli.rows import Rows
 from indexer.cli.workspace import open_workspace, remarks, shown_path
+from indexer.importing import Outcome
 
 Root = Annotated[
     Path | None,
@@ -23,6 +25,11 @@ Root = Annotated[
 Refetch = Annotated[
     bool, typer.Option("--refetch", help="Fetch addresses again that are in the library already.")
 ]
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say row by row what would be done; change nothing, fetch nothing.")
+]
+MOST_LINES = 1000
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,26 +42,30 @@ def import_(
     root: Root = None,
     collection: Annotated[str, typer.Option(help="Where pictures of rows that name none are put.")] = "",
     refetch: Refetch = False,
+    dry_run: DryRun = False,
     wait: Annotated[bool, typer.Option(help="Stay until all is fetched and looked at.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")] = False,
 ) -> None:
     """Take a manifest: a table of pictures to bring and of what is said of them.
 
     Columns, in any order: `url` or `path` (a picture to bring), `sku`, `id` (a picture of the library), `title`,
-    `alt_text`, `tags`, `collection`. Others are passed over.
+    `alt_text`, `tags`, `collection`. Others are passed over, and named.
 
     What a table says is a person's word: no model ever overwrites it. Empty cells say nothing. A table made by
     `sightline export` can be edited in a spreadsheet and brought back: only what was edited changes.
 
     Exit status: 0 all well, 3 done but some rows or pictures could not be used (each is named), 1 it did not work.
 
-    Examples: `sightline import products.csv` · `sightline export "collection:shop" -o shop.csv --columns
-    sku,title,alt_text`, edit, `sightline import shop.csv`
+    Examples: `sightline import products.csv --dry-run` · `sightline import products.csv` ·
+    `sightline export "collection:shop" -o shop.csv --columns sku,title,alt_text`, edit, `sightline import shop.csv`
     """
     started = time.perf_counter()
     workspace = open_workspace()
-    rows = Rows(workspace, new_job(workspace, "import"), collection, refetch)
+    rows = Rows(workspace, None if dry_run else new_job(workspace, "import"), collection, refetch)
     rows.take_manifest(file, root)
+    if rows.job_id is None:
+        print_plan(rows, as_json)
+        return
     progress = (
         Run(workspace, rows.job_id, quiet=as_json).follow() if wait else job_progress(workspace, rows.job_id)
     )
@@ -64,11 +75,13 @@ def import_(
         told = {
             "job_id": rows.job_id,
             "rows": dict(rows.counts),
+            "unknown_columns": rows.unknown_columns,
             "indexed": progress.indexed,
             "pending": progress.pending,
             "failed": progress.failed,
             "seconds": round(time.perf_counter() - started, 3),
             "failures": [vars(failure) for failure in failures],
+            "notes": [{"row": one.number, "sku": one.sku, "note": one.note} for one in rows.told if one.note],
         }
         sys.stdout.write(json.dumps(told) + "\n")
     else:
@@ -78,11 +91,61 @@ def import_(
 
 
 def print_outcome(rows: Rows, failures: list[jobs.Failure]) -> None:
-    """A line of counts, and one for each row or picture that could not be used."""
+    """A line of counts, and one for each row or picture of which there is something to tell."""
+    reasons = {(one.uri, one.reason) for one in rows.told}
+    later = [failure for failure in failures if (failure.uri, failure.message) not in reasons]
+    _print_counts(rows, f"; {len(later):,} pictures could not be used" if later else "")
+    for one in rows.told[:MOST_LINES]:
+        _print_line(one.number, one.sku, one.code or "note", one.message or one.note or "")
+    if len(rows.told) > MOST_LINES:
+        remarks.print(f"  and {len(rows.told) - MOST_LINES:,} rows more: --dry-run names all.")
+    for failure in later:
+        _print_line(rows.row_of(failure.uri), shown_path(failure.uri), failure.code, failure.message)
+
+
+def print_plan(rows: Rows, as_json: bool) -> None:
+    """What would become of each row. Raises Exit with the status the import itself would have."""
+    if as_json:
+        told = {"dry_run": True, "rows": dict(rows.counts), "unknown_columns": rows.unknown_columns}
+        sys.stdout.write(json.dumps({**told, "outcomes": [_plain(one) for one in rows.told]}) + "\n")
+    else:
+        plan = Console()
+        for one in rows.told:
+            if one.status == "refused":
+                _print_line(one.number, one.sku, one.code or "", one.message or "", plan)
+            elif one.status != "unchanged":
+                _print_line(one.number, one.sku, one.status, f"{_would(one)}. {one.note or ''}".strip(), plan)
+        _print_counts(rows, ". Nothing was changed: this was a dry run")
+    if rows.counts["refused"]:
+        raise typer.Exit(SOME_REFUSED)
+
+
+def _print_counts(rows: Rows, more: str) -> None:
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(rows.counts.items()))
-    remarks.print(f"Rows: {counts or 'none'}.")
-    for failure in failures:
-        remarks.print(
-            f"  [yellow]{failure.code}[/yellow] {shown_path(failure.uri)}: {escape(failure.message)}",
-            soft_wrap=True,
-        )
+    remarks.print(f"Rows: {counts or 'none'}{more}.", soft_wrap=True)
+    if rows.unknown_columns:
+        names = ", ".join(rows.unknown_columns[:20])
+        remarks.print(f"Columns that mean nothing here, passed over: {escape(names)}.", soft_wrap=True)
+
+
+def _print_line(
+    row: int | None, what: str | None, code: str, message: str, console: Console = remarks
+) -> None:
+    named = ([f"Row {row}"] if row is not None else []) + ([what] if what else [])
+    console.print(f"  [yellow]{code}[/yellow] {escape(', '.join(named))}: {escape(message)}", soft_wrap=True)
+
+
+def _would(outcome: Outcome) -> str:
+    """What the import would do with a row that it can use."""
+    if outcome.status == "accepted":
+        return f"{outcome.uri} would be added"
+    if outcome.status == "fetching":
+        return f"{outcome.uri} would be fetched"
+    if outcome.said == ("collection",):
+        return f"image {outcome.image_id} would be put into the collection"
+    return f"image {outcome.image_id} would get another {', '.join(outcome.said)}"
+
+
+def _plain(outcome: Outcome) -> dict[str, object]:
+    facts = {name: value for name, value in vars(outcome).items() if name not in ("number", "said")}
+    return {"row": outcome.number, **facts, "said": list(outcome.said)}

@@ -127,6 +127,7 @@ class Asked:
         if dry_run and elsewhere:
             raise ConfigurationError(
                 "--dry-run looks at files and folders only: leave out --url and --manifest."
+                " `sightline import FILE --dry-run` looks at a table."
             )
 
     def take_rest(self, workspace: Workspace, job_id: int) -> None:

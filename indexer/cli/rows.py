@@ -8,7 +8,7 @@ from pathlib import Path
 from indexer.cli.workspace import Workspace
 from indexer.errors import ConfigurationError
 from indexer.fetching import Opener
-from indexer.importing import Importer, LocalFiles
+from indexer.importing import Importer, LocalFiles, Outcome, unknown_columns
 from indexer.ingest import IMAGE_SUFFIXES
 from indexer.manifests import BadRow, Row, read, understood
 from indexer.task_queue import FETCH, INDEX, WRITES
@@ -20,17 +20,20 @@ class Rows:
 
     Args:
         workspace: the library.
-        job_id: the job.
+        job_id: the job; None: a dry run, which changes nothing.
         collection: where pictures of rows that name none are put; "": nowhere.
         refetch: addresses that are known are fetched again.
     """
 
     workspace: Workspace
-    job_id: int
+    job_id: int | None
     collection: str = ""
     refetch: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     position: int = 0
+    told: list[Outcome] = field(default_factory=list)
+    unknown_columns: list[str] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     def take_manifest(self, file: Path, root: Path | None = None) -> None:
         """Take a table; its local files lie below `root`, or below the table's own folder.
@@ -44,7 +47,9 @@ class Rows:
         except OSError as error:
             raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
         with opened:
-            self._take(read(opened), root or file.parent)
+            table = read(opened)
+            self.unknown_columns = unknown_columns(table)
+            self._take(table, root or file.parent)
 
     def take_urls(self, urls: Sequence[str]) -> None:
         """Take addresses; one of a store that ends in / stands for all pictures below it."""
@@ -66,11 +71,22 @@ class Rows:
             position=self.position,
         )
         for outcome in importer.run(self._collected(row) for row in rows):
-            self.counts[outcome.status] += 1
+            self._count(outcome)
         self.position = importer.position
         if importer.replaced:
             self.workspace.remover.remove(importer.replaced)
             self.workspace.queue.wake(WRITES)
+
+    def _count(self, outcome: Outcome) -> None:
+        self.counts[outcome.status] += 1
+        if self.job_id is None or outcome.status == "refused" or outcome.note:
+            self.told.append(outcome)
+        if outcome.status in ("accepted", "fetching"):
+            self._numbers[outcome.uri] = outcome.number
+
+    def row_of(self, uri: str) -> int | None:
+        """The row by which a picture came that turned out later to be of no use."""
+        return self._numbers.get(uri)
 
     def _collected(self, row: Row | BadRow) -> Row | BadRow:
         if isinstance(row, BadRow) or not self.collection or row.said.collection:

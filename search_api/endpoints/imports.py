@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, cast
 
@@ -14,7 +14,7 @@ from indexer import manifests
 from indexer.catalog import jobs, work
 from indexer.errors import ManifestError
 from indexer.fetching import Opener
-from indexer.importing import Importer, Outcome
+from indexer.importing import Importer, Outcome, unknown_columns
 from indexer.manifests import BadRow, Row
 from indexer.task_queue import FETCH, INDEX
 from search_api import schemas
@@ -75,28 +75,76 @@ async def by_manifest(
     """Take a manifest: a table, as CSV or JSON Lines, of pictures to bring and of what is said of pictures.
 
     Columns: `url` (a picture to bring), `sku`, `id` (a picture of the library, without a url), `title`, `alt_text`,
-    `tags`, `collection`; others are passed over. Each row is taken or refused on its own. A table made by
+    `tags`, `collection`; others are passed over, and named. Each row is taken or refused on its own. A table made by
     `GET /v1/export`, edited and sent here, says only what was edited: empty and unedited cells change nothing.
     """
-    digest, read = hashlib.sha256(), 0
     with SpooledTemporaryFile(max_size=2**20) as file:
-        async for chunk in request.stream():
-            read += len(chunk)
-            if read > MAX_MANIFEST_BYTES:
-                raise ManifestError(f"The manifest is over {MAX_MANIFEST_BYTES:,} bytes: send it in parts.")
-            digest.update(chunk)
-            file.write(chunk)
-        file.seek(0)
-        rows = await run_in_threadpool(lambda: _bounded(manifests.read(cast("BinaryIO", file))))
+        digest = await _received(request, cast("BinaryIO", file))
+        table = await run_in_threadpool(lambda: manifests.read(cast("BinaryIO", file)))
+        strange = unknown_columns(table)
         return await run_in_threadpool(
             once.carry_out,
-            fingerprint_of("import", digest.digest(), str(refetch)),
-            lambda keep: _import(services, "import", rows, keep, refetch=refetch),
+            fingerprint_of("import", digest, str(refetch)),
+            lambda keep: _import(services, "import", _bounded(table), keep, refetch=refetch, strange=strange),
         )
 
 
+@router.post(
+    "/imports/dry-run",
+    response_model=schemas.DryRunOut,
+    openapi_extra=MANIFEST,
+    responses=answers(413, 422, 503),
+)
+async def dry_run(
+    request: Request,
+    services: ServicesDep,
+    refetch: bool = Query(False, description="as if addresses were fetched again that are in the library"),
+) -> schemas.DryRunOut:
+    """Say of each row of a manifest what `POST /v1/imports` would do with it; nothing is changed, nothing fetched.
+
+    What only fetching or decoding can tell is not known: a row whose address cannot be reached is `fetching` here.
+    """
+    with SpooledTemporaryFile(max_size=2**20) as file:
+        await _received(request, cast("BinaryIO", file))
+        return await run_in_threadpool(lambda: _dry_run(services, cast("BinaryIO", file), refetch=refetch))
+
+
+async def _received(request: Request, file: BinaryIO) -> bytes:
+    """Write the body to a file and wind it back; its digest."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise ManifestError(
+            "The table came inside a form: send it as the body (curl --data-binary @shop.csv)."
+        )
+    digest, read = hashlib.sha256(), 0
+    async for chunk in request.stream():
+        read += len(chunk)
+        if read > MAX_MANIFEST_BYTES:
+            raise ManifestError(f"The manifest is over {MAX_MANIFEST_BYTES:,} bytes: send it in parts.")
+        digest.update(chunk)
+        file.write(chunk)
+    file.seek(0)
+    return digest.digest()
+
+
+def _dry_run(services: Services, file: BinaryIO, *, refetch: bool) -> schemas.DryRunOut:
+    opener = Opener.allowing(services.settings.fetch, services.limits.max_bytes)
+    table = manifests.read(file)
+    outcomes = list(Importer(services.sessions, None, opener.check, refetch=refetch).run(_bounded(table)))
+    return schemas.DryRunOut(
+        counts=dict(Counter(outcome.status for outcome in outcomes)),
+        rows=[_told(one) for one in outcomes],
+        unknown_columns=unknown_columns(table),
+    )
+
+
 def _import(
-    services: Services, kind: str, rows: Iterable[Row | BadRow], keep: Keep, *, refetch: bool
+    services: Services,
+    kind: str,
+    rows: Iterable[Row | BadRow],
+    keep: Keep,
+    *,
+    refetch: bool,
+    strange: Sequence[str] = (),
 ) -> Response:
     with services.sessions.begin() as session:
         job_id = jobs.create(session, kind)
@@ -111,7 +159,12 @@ def _import(
     )
     outcomes = list(importer.run(rows))
     counts = Counter(outcome.status for outcome in outcomes)
-    told = schemas.ImportOut(job_id=job_id, counts=dict(counts), rows=[_told(one) for one in outcomes])
+    told = schemas.ImportOut(
+        job_id=job_id,
+        counts=dict(counts),
+        rows=[_told(one) for one in outcomes],
+        unknown_columns=list(strange),
+    )
     response = JSONResponse(told.model_dump(mode="json"), 202, {"Location": f"/v1/jobs/{job_id}"})
     with services.sessions.begin() as session:
         keep(session, response)
@@ -142,5 +195,11 @@ def _told(outcome: Outcome) -> schemas.RowOut:
         problem = Problem(422, outcome.code, "The row cannot be used", outcome.message or "")
         error = ProblemOut.model_validate(problem.body())
     return schemas.RowOut(
-        row=outcome.number, status=outcome.status, sku=outcome.sku, image_id=outcome.image_id, error=error
+        row=outcome.number,
+        status=outcome.status,
+        sku=outcome.sku,
+        image_id=outcome.image_id,
+        error=error,
+        said=list(outcome.said),
+        note=outcome.note,
     )

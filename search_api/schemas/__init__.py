@@ -18,7 +18,7 @@ from search_api.schemas.images import (
     UploadItem,
     UploadOut,
 )
-from search_api.schemas.imports import ImportOut, RowOut, UrlIn, UrlsIn
+from search_api.schemas.imports import DryRunOut, ImportOut, RowOut, UrlIn, UrlsIn
 from search_api.schemas.jobs import FailureOut, JobDetail, JobOut, JobsOut
 from search_api.schemas.query import ChipOut, KeyOut, KeysOut, ParseIn, ParseOut
 from search_api.schemas.removals import RemovalIn, RemovalOut, RemovedItem
@@ -55,6 +55,7 @@ __all__ = [
     "CollectionsOut",
     "CompletionOut",
     "CompletionsOut",
+    "DryRunOut",
     "DuplicateGroupOut",
     "DuplicateOut",
     "DuplicatesOut",

@@ -40,11 +40,24 @@ class RowOut(BaseModel):
     sku: str | None
     image_id: int | None
     error: ProblemOut | None
+    said: list[str] = Field(
+        [],
+        description="of a changed row: which of title, alt_text, tags it says anew; collection, if nothing else",
+    )
+    note: str | None = Field(
+        None, description="of a row that was taken: that other pictures have its SKU too"
+    )
 
 
-class ImportOut(BaseModel):
+class DryRunOut(BaseModel):
+    """What would become of each row."""
+
+    counts: dict[str, int] = Field(description="rows by status", examples=[{"changed": 2, "unchanged": 98}])
+    rows: list[RowOut]
+    unknown_columns: list[str] = Field([], description="columns passed over that mean nothing here")
+
+
+class ImportOut(DryRunOut):
     """The job that follows what is fetched, and what became of each row."""
 
     job_id: int
-    counts: dict[str, int] = Field(description="rows by status", examples=[{"changed": 2, "unchanged": 98}])
-    rows: list[RowOut]

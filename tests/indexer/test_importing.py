@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from indexer.catalog import annotations, fetches, hits, images, jobs
@@ -15,7 +15,7 @@ from indexer.ingest import read_file
 from indexer.manifests import read
 from indexer.search import export
 from indexer.search.result import Hit, Why
-from indexer.tables import Caption, Fetch, ImageTag, Source
+from indexer.tables import Caption, Fetch, Image, ImageTag, Source
 from tests.catalogue import add_indexed, annotation, annotators, new_file
 from tests.pictures import scene
 
@@ -267,6 +267,69 @@ def test_a_refused_row_leaves_nothing_behind(sessions: Sessions, taken: Import, 
         assert sorted(session.execute(select(Source.external_id, Source.image_id)).scalars()) == ["A", "D"]
         (view,) = hits.load(session, [first.image_id or 0])
     assert [source.external_id for source in view.sources] == ["A"]
+
+
+def everything(sessions: Sessions) -> dict[str, int]:
+    """How many rows each table has."""
+    with sessions() as session:
+        tables = Source.metadata.sorted_tables
+        return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
+
+
+def test_a_dry_run_tells_and_changes_nothing(sessions: Sessions, taken: Import, tmp_path: Path) -> None:
+    """New, changed, replaced, refused, to be fetched: told as they then happen, by row."""
+    scene().save(tmp_path / "a.png")
+    scene(71, 50).save(tmp_path / "b.png")
+    (tmp_path / "prices.png").write_text("no picture")
+    files = LocalFiles(tmp_path, 10**6)
+    taken("path,sku\nb.png,B\n", files=files)
+    scene(72, 50).save(tmp_path / "b.png")
+    (image_id,) = shop(sessions, "K")
+    table = f"""id,url,path,sku,title,alt text,tags,collection
+,,a.png,A,A cup,a cup,cup,New
+,,b.png,B,,,,
+,,prices.png,P,,,,
+,https://a/1.jpg,,W,,,,
+,,,K,Another,,"dress; red",
+,,,NO-SUCH,x,,,
+{image_id},,,K,Yet another,,,
+"""
+    before = spoken(sessions), everything(sessions)
+    planned: list[Outcome] = []
+    importer = Importer(sessions, None, _check, files=files, wake=lambda: pytest.fail("nothing to wake for"))
+    planned = list(importer.run(read(io.BytesIO(table.encode()))))
+    assert (spoken(sessions), everything(sessions)) == before
+    assert importer.replaced == []
+    done = taken(table, files=files)
+    told = [(one.number, one.status, one.code, one.said, one.note) for one in done]
+    assert [(one.number, one.status, one.code, one.said, one.note) for one in planned] == told
+    assert [row[1] for row in told] == [
+        "accepted",
+        "accepted",
+        "refused",
+        "fetching",
+        "changed",
+        "refused",
+        "refused",
+    ]
+    assert (told[2][2], told[4][3]) == ("unsupported_format", ("title", "tags"))
+    assert [one.image_id for one in planned[:5]] == [None, None, None, None, image_id]
+
+
+def test_a_sku_that_several_pictures_get(sessions: Sessions, taken: Import, tmp_path: Path) -> None:
+    """Nothing is wrong with that, but it may be a slip or a replaced picture, so it is told; the second time not."""
+    for number, name in enumerate(("a", "b", "new")):
+        scene(70 + number, 50).save(tmp_path / f"{name}.png")
+    files = LocalFiles(tmp_path, 10**6)
+    table = "path,sku\na.png,A\nb.png,A\n"
+    first, second = taken(table, files=files)
+    assert (first.note, "Row 2 has the SKU A too" in (second.note or "")) == (None, True)
+    (third,) = taken("path,sku\nnew.png,A\n", files=files)
+    assert "also that of id:1, id:2." in (third.note or "")
+    assert {first.image_id, second.image_id} == {1, 2}
+    with sessions.begin() as session:
+        session.execute(update(Image).values(state="indexed"))
+    assert [(one.status, one.note) for one in taken(table, files=files)] == [("unchanged", None)] * 2
 
 
 def test_tags_are_added_as_a_persons(sessions: Sessions, taken: Import) -> None:

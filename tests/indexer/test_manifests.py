@@ -68,6 +68,14 @@ def test_columns_in_any_order_and_spelling() -> None:
     ]
 
 
+def test_unknown_columns_are_named() -> None:
+    """As they are spelt, if they have a name that can be kept; a slip in a heading is then seen."""
+    table = read(io.BytesIO("sku;Alt txt; Preis € ;;title\nA;;;;\n".encode()))
+    assert table.passed_over == ("Alt txt", "Preis €")
+    assert read(io.BytesIO(b"sku,gr\xf6sse\n")).passed_over == ("gr?sse",)
+    assert read(io.BytesIO(b'{"sku": "A", "price": 1}\n')).passed_over == ()
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -147,7 +155,7 @@ def test_rows_are_read_as_they_are_asked_for() -> None:
             buffer[:], self.given = self.given[: len(buffer)], self.given[len(buffer) :]
             return len(buffer)
 
-    many = read(io.BufferedReader(Endless()))
+    many = iter(read(io.BufferedReader(Endless())))
     assert [next(many).number for _ in range(5_000)][-1] == 5_001
 
 

@@ -140,7 +140,9 @@ def test_tables_go_out_and_come_back(
     worker.publisher.drain()
     table = api.export("sku:C-1", tmp_path / "c.csv", columns=["sku", "title", "alt_text"])
     assert api.import_manifest(table)["counts"] == {"unchanged": 1}
-    assert api.import_manifest(table.read_bytes().replace(b"Four", b"Five"))["counts"] == {"changed": 1}
+    edited = table.read_bytes().replace(b"Four", b"Five")
+    assert api.dry_run(edited)["counts"] == {"changed": 1}
+    assert api.import_manifest(edited)["counts"] == {"changed": 1}
     image = api.image(image_id)
     assert (image["title"], image["caption"]) == ("Five", "four quarters")
     told = api.add_urls(["https://shop.example/1.jpg", {"url": "file:///x", "sku": "C-2"}])
@@ -226,6 +228,7 @@ def test_every_request_is_one_the_api_describes(client: TestClient) -> None:
         *(make(1) for make in (calls.image, calls.undo, calls.job, calls.jobs, calls.edits)),
         calls.delete_image(1, originals=True),
         *(calls.add_urls([], refetch=False, key=None), calls.import_manifest(b"", refetch=False, key="k")),
+        calls.dry_run(b"", refetch=False),
         *(make() for make in (calls.collections, calls.searches, calls.keys, calls.stats)),
         *(calls.say("PUT", 1, "a/b"), calls.say("DELETE", 1, "a"), calls.take_back(1, "a/b")),
         *(calls.picture(1, part) for part in ("thumbnail", "original")),

@@ -56,6 +56,14 @@ def test_a_manifest_by_command_line(sightline: Run, server: HostileServer, tmp_p
         ";;NO-SUCH;Nothing;;\n",
         encoding="utf-8-sig",
     )
+    status, out, _ = sightline("import", manifest, "--dry-run", "--json")
+    planned = json.loads(out)
+    assert (status, planned["rows"]) == (3, {"fetching": 2, "accepted": 1, "refused": 3})
+    assert [one["row"] for one in planned["outcomes"]] == [2, 3, 4, 5, 6, 7]
+    status, out, said = sightline("import", manifest, "--dry-run")
+    assert "Row 3, B-1: beside.png would be added" in out
+    assert "Nothing was changed" in said
+    assert json.loads(sightline("search", "*", "--json")[1])["total"] == 0
     status, out, _ = sightline("import", manifest, "--collection", "Shop", "--json")
     told = json.loads(out)
     assert status == 3
@@ -71,7 +79,7 @@ def test_a_manifest_by_command_line(sightline: Run, server: HostileServer, tmp_p
     assert len(json.loads(out)["hits"]) == 2
     status, _, said = sightline("import", manifest)
     assert status == 3
-    assert "Row 7: No image has the SKU NO-SUCH" in said
+    assert "Row 7, NO-SUCH: No image has the SKU NO-SUCH" in said
     assert "2 unchanged" in said
 
 

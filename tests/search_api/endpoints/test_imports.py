@@ -136,6 +136,30 @@ def test_what_is_no_manifest(client: TestClient, body: bytes) -> None:
     assert (answer.status_code, answer.json()["name"]) == (422, "manifest_error")
 
 
+def test_a_dry_run(client: TestClient, shop: list[int]) -> None:
+    """Row by row what would happen, what is said anew, which columns mean nothing; neither change nor job."""
+    table = b"sku;url;title;alt txt\nA-1;;Other;x\nA-2;;Second;\n;https://shop.example/9.jpg;;\nZ;;;\n"
+    jobs = client.get("/v1/jobs").json()
+    answer = client.post("/v1/imports/dry-run", content=table, headers=CSV)
+    told = answer.json()
+    assert (answer.status_code, told["unknown_columns"]) == (200, ["alt txt"])
+    assert told["counts"] == {"changed": 1, "unchanged": 1, "fetching": 1, "refused": 1}
+    assert (told["rows"][0]["said"], told["rows"][0]["image_id"]) == (["title"], shop[0])
+    assert client.get("/v1/jobs").json() == jobs
+    assert client.get(f"/v1/images/{shop[0]}").json()["title"] is None
+    taken = client.post("/v1/imports", content=table, headers=CSV).json()
+    assert {name: taken[name] for name in told} == told
+
+
+def test_a_table_in_a_form(client: TestClient) -> None:
+    """And a path: both are slips whose remedy is told."""
+    for address in ("/v1/imports", "/v1/imports/dry-run"):
+        answer = client.post(address, files={"file": ("a.csv", b"sku\nA\n")})
+        assert (answer.status_code, "--data-binary" in answer.json()["detail"]) == (422, True)
+    told = client.post("/v1/imports/dry-run", content=b"sku,path\nNO-SUCH,a.jpg\n", headers=CSV).json()
+    assert "only the command line reads paths" in told["rows"][0]["error"]["detail"]
+
+
 def test_too_many_rows(client: TestClient, shop: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Those within the limit are taken, the first beyond it says that it and the rest were not."""
     monkeypatch.setattr("search_api.endpoints.imports.MAX_ROWS", 2)
