@@ -133,7 +133,8 @@ def _listed(text: str) -> tuple[str, ...]:
 def _show(file: Path, answer: "GuidedCaptions | ImageError", candidates: int) -> None:
     name = escape(str(file))
     if isinstance(answer, ImageError):
-        remarks.print(f"[red]{name}[/red]: {escape(str(answer))}", soft_wrap=True)
+        reason = escape(str(answer))
+        remarks.print(reason if name in reason else f"[red]{name}[/red]: {reason}", soft_wrap=True)
         return
     console = Console(highlight=False)
     if candidates == 1:

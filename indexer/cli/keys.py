@@ -17,7 +17,7 @@ from indexer.cli.searching import AsJson
 from indexer.cli.workspace import open_workspace, remarks
 
 Name = Annotated[str, typer.Argument(help="What the key is called, for lists and logs.")]
-_SPELT_OUT = "; ".join(f"`{scope}` {what.split(';')[0]}" for scope, what in SCOPES.items()) + "."
+_SPELT_OUT = "; ".join(f"`{scope}`: {what.split(';')[0]}" for scope, what in SCOPES.items()) + "."
 keys = typer.Typer(
     help=(
         "Keys that open the API and the page: `sightline keys create laptop --scope search --scope images.read`."
