@@ -119,9 +119,10 @@ class Importer:
         files = self._read([row for row in brought if "path" in row.cells])
         with self.sessions() as session:
             outcomes = [*refused, *self._name(session, named)]
+            before = skus.images_of(session, [row.said.sku for row in brought if row.said.sku])
             pictures = self._address(session, [row for row in brought if "url" in row.cells])
             pictures += self._register(session, [row for row in brought if "path" in row.cells], files)
-            outcomes += self._noted(session, pictures)
+            outcomes += self._noted(session, [_with_sku(one, before) for one in pictures])
             outcomes.sort(key=lambda outcome: outcome.number)
             if self.job_id is None:
                 self.replaced.clear()
@@ -348,6 +349,14 @@ def _said_anew(row: Row, view: ImageView) -> Said | Outcome:
     shown = set((now["tags"] or "").split("; "))
     tags = tuple(tag for tag in row.said.tags if tag not in shown) if anew("tags") else ()
     return Said(row.said.sku, anew("title"), next(iter(captions), None), tags, row.said.collection)
+
+
+def _with_sku(outcome: Outcome, before: Mapping[str, list[int]]) -> Outcome:
+    """A picture of the library that got a SKU it did not have is changed, whatever else is said of it."""
+    here = outcome.status in ("changed", "unchanged")
+    if not here or outcome.sku is None or outcome.image_id in before.get(outcome.sku, ()):
+        return outcome
+    return replace(outcome, status="changed", said=("sku", *outcome.said))
 
 
 def _columns_of(said: Said) -> tuple[str, ...]:

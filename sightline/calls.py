@@ -271,10 +271,9 @@ def import_manifest(manifest: Picture, refetch: bool, key: str | None) -> Call[t
 
 def dry_run(manifest: Picture, refetch: bool) -> Call[types.DryRun]:
     """Ask what taking a table would do."""
+    params = {"refetch": refetch, "dry_run": True}
     headers = {"content-type": "text/csv"}
-    return Call(
-        "POST", "/v1/imports/dry-run", _json, {"refetch": refetch}, content=content(manifest), headers=headers
-    )
+    return Call("POST", "/v1/imports", _json, params, content=content(manifest), headers=headers)
 
 
 def content(of: Picture) -> bytes:

@@ -15,7 +15,7 @@ from indexer.catalog import jobs, work
 from indexer.errors import ManifestError
 from indexer.fetching import Opener
 from indexer.importing import Importer, Outcome, unknown_columns
-from indexer.manifests import BadRow, Row
+from indexer.manifests import BadRow, Row, Table
 from indexer.task_queue import FETCH, INDEX
 from search_api import schemas
 from search_api.access import requires
@@ -64,49 +64,36 @@ def by_address(body: schemas.UrlsIn, services: ServicesDep, once: OnceDep) -> Re
     status_code=202,
     response_model=schemas.ImportOut,
     openapi_extra=MANIFEST,
-    responses=answers(409, 413, 422, 503),
+    responses={**answers(409, 413, 422, 503), 200: {"model": schemas.DryRunOut, "description": "A dry run"}},
 )
 async def by_manifest(
     request: Request,
     services: ServicesDep,
     once: OnceDep,
     refetch: bool = Query(False, description="also fetch addresses again that are in the library"),
+    dry_run: bool = Query(False, description="say what would be done; change nothing, fetch nothing"),
 ) -> Response:
     """Take a manifest: a table, as CSV or JSON Lines, of pictures to bring and of what is said of pictures.
 
     Columns: `url` (a picture to bring), `sku`, `id` (a picture of the library, without a url), `title`, `alt_text`,
     `tags`, `collection`; others are passed over, and named. Each row is taken or refused on its own. A table made by
     `GET /v1/export`, edited and sent here, says only what was edited: empty and unedited cells change nothing.
+
+    With `dry_run` the answer is 200 and says of each row what would become of it, as far as can be known without
+    fetching or decoding; nothing is changed, and there is no job.
     """
     with SpooledTemporaryFile(max_size=2**20) as file:
         digest = await _received(request, cast("BinaryIO", file))
         table = await run_in_threadpool(lambda: manifests.read(cast("BinaryIO", file)))
+        if dry_run:
+            plan = await run_in_threadpool(lambda: _dry_run(services, table, refetch=refetch))
+            return JSONResponse(plan.model_dump(mode="json"))
         strange = unknown_columns(table)
         return await run_in_threadpool(
             once.carry_out,
             fingerprint_of("import", digest, str(refetch)),
             lambda keep: _import(services, "import", _bounded(table), keep, refetch=refetch, strange=strange),
         )
-
-
-@router.post(
-    "/imports/dry-run",
-    response_model=schemas.DryRunOut,
-    openapi_extra=MANIFEST,
-    responses=answers(413, 422, 503),
-)
-async def dry_run(
-    request: Request,
-    services: ServicesDep,
-    refetch: bool = Query(False, description="as if addresses were fetched again that are in the library"),
-) -> schemas.DryRunOut:
-    """Say of each row of a manifest what `POST /v1/imports` would do with it; nothing is changed, nothing fetched.
-
-    What only fetching or decoding can tell is not known: a row whose address cannot be reached is `fetching` here.
-    """
-    with SpooledTemporaryFile(max_size=2**20) as file:
-        await _received(request, cast("BinaryIO", file))
-        return await run_in_threadpool(lambda: _dry_run(services, cast("BinaryIO", file), refetch=refetch))
 
 
 async def _received(request: Request, file: BinaryIO) -> bytes:
@@ -126,9 +113,8 @@ async def _received(request: Request, file: BinaryIO) -> bytes:
     return digest.digest()
 
 
-def _dry_run(services: Services, file: BinaryIO, *, refetch: bool) -> schemas.DryRunOut:
+def _dry_run(services: Services, table: Table, *, refetch: bool) -> schemas.DryRunOut:
     opener = Opener.allowing(services.settings.fetch, services.limits.max_bytes)
-    table = manifests.read(file)
     outcomes = list(Importer(services.sessions, None, opener.check, refetch=refetch).run(_bounded(table)))
     return schemas.DryRunOut(
         counts=dict(Counter(outcome.status for outcome in outcomes)),

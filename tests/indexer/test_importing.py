@@ -316,6 +316,16 @@ def test_a_dry_run_tells_and_changes_nothing(sessions: Sessions, taken: Import, 
     assert [one.image_id for one in planned[:5]] == [None, None, None, None, image_id]
 
 
+def test_a_sku_alone_is_a_change(sessions: Sessions, taken: Import) -> None:
+    """Given to a picture that is there already; the second time it is not."""
+    with sessions.begin() as session:
+        add_indexed(session)
+        session.execute(update(Source).values(kind="url", uri="https://a/1.jpg"))
+    table = "url,sku\nhttps://a/1.jpg,A\n"
+    assert [(one.status, one.said) for one in taken(table)] == [("changed", ("sku",))]
+    assert [(one.status, one.said) for one in taken(table)] == [("unchanged", ())]
+
+
 def test_a_sku_that_several_pictures_get(sessions: Sessions, taken: Import, tmp_path: Path) -> None:
     """Nothing is wrong with that, but it may be a slip or a replaced picture, so it is told; the second time not."""
     for number, name in enumerate(("a", "b", "new")):

@@ -140,7 +140,7 @@ def test_a_dry_run(client: TestClient, shop: list[int]) -> None:
     """Row by row what would happen, what is said anew, which columns mean nothing; neither change nor job."""
     table = b"sku;url;title;alt txt\nA-1;;Other;x\nA-2;;Second;\n;https://shop.example/9.jpg;;\nZ;;;\n"
     jobs = client.get("/v1/jobs").json()
-    answer = client.post("/v1/imports/dry-run", content=table, headers=CSV)
+    answer = client.post("/v1/imports?dry_run=true", content=table, headers=CSV)
     told = answer.json()
     assert (answer.status_code, told["unknown_columns"]) == (200, ["alt txt"])
     assert told["counts"] == {"changed": 1, "unchanged": 1, "fetching": 1, "refused": 1}
@@ -151,12 +151,19 @@ def test_a_dry_run(client: TestClient, shop: list[int]) -> None:
     assert {name: taken[name] for name in told} == told
 
 
+def test_a_large_dry_run(client: TestClient) -> None:
+    """As large as what is imported may be."""
+    table = b"sku,other\n" + b"NO-SUCH,%s\n" % (b"x" * 100_000) * 12
+    answer = client.post("/v1/imports?dry_run=true", content=table, headers=CSV)
+    assert (answer.status_code, answer.json()["counts"]) == (200, {"refused": 12})
+
+
 def test_a_table_in_a_form(client: TestClient) -> None:
     """And a path: both are slips whose remedy is told."""
-    for address in ("/v1/imports", "/v1/imports/dry-run"):
+    for address in ("/v1/imports", "/v1/imports?dry_run=true"):
         answer = client.post(address, files={"file": ("a.csv", b"sku\nA\n")})
         assert (answer.status_code, "--data-binary" in answer.json()["detail"]) == (422, True)
-    told = client.post("/v1/imports/dry-run", content=b"sku,path\nNO-SUCH,a.jpg\n", headers=CSV).json()
+    told = client.post("/v1/imports?dry_run=true", content=b"sku,path\nNO-SUCH,a.jpg\n", headers=CSV).json()
     assert "only the command line reads paths" in told["rows"][0]["error"]["detail"]
 
 
