@@ -200,6 +200,11 @@ _ONE_OF: dict[ValueKey, Callable[[Sequence[str], Among], Ids]] = {
 }
 _HAS: dict[FieldKey, Callable[[Among], Ids]] = {
     "caption": _any_row(Caption.image_id),
+    "alt_text": lambda among: _within(
+        select(Caption.image_id).where(Caption.annotator_id == _annotators(["human"])).distinct(),
+        Caption.image_id,
+        among,
+    ),
     "tag": lambda among: _counted(Between("tagcount", low=1), among),
     "title": _written(Image.title),
     "description": _written(Image.description),

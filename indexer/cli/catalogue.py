@@ -119,7 +119,7 @@ def delete(
     Files in folders of your own are never touched. A worker takes the embeddings out of Milvus, where nobody finds
     them any more even before that.
 
-    Examples: `sightline delete "tag:screenshot"` · `sightline delete "source:upload taken:..2010" --keep-originals`
+    Examples: `sightline delete "tag:screenshot"` · `sightline delete "origin:upload taken:..2010" --keep-originals`
     """
     asked = language.parse(query)
     workspace = open_workspace()

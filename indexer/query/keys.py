@@ -2,12 +2,15 @@
 
 import difflib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from indexer.query.tree import FieldKey
 
 Takes = Literal["tag", "range", "values", "field", "text", "like", "order"]
 
 ANNOTATING = ("human", "model", "file")
-FIELDS = ("caption", "tag", "title", "description", "place", "taken", "sku", "location", "collection")
+# `alt_text` is a caption a person wrote or brought; `caption` one by whomever.
+FIELDS: tuple[str, ...] = get_args(FieldKey)
 ORDERS = ("relevance", "taken", "added", "size")
 FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif", "heic")
 # As people also write them.
@@ -124,7 +127,7 @@ KEYS = (
         "has",
         "field",
         "something is known of it",
-        ("has:caption", "-has:sku", "has:title,description"),
+        ("has:caption", "-has:alt_text", "has:title,description"),
         FIELDS,
         ("with", "caption", "title", "place", "location"),
     ),

@@ -101,7 +101,8 @@ def quote(text: str) -> str:
 
 def value_text(value: str) -> str:
     """A key's value, quoted where its characters would mean something."""
-    return value if _SAFE.fullmatch(value) else quote(value)
+    address = value.startswith("//")  # after a colon the beginning of one, which is text
+    return value if _SAFE.fullmatch(value) and not address else quote(value)
 
 
 def _node(node: Node, *, alone: bool = False) -> str:

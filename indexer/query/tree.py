@@ -13,7 +13,7 @@ Annotating = Literal["human", "model", "file"]
 RangeKey = Literal["taken", "added", "width", "height", "ratio", "size", "tagcount", "id"]
 ValueKey = Literal["source", "format", "sku", "collection", "path", "origin"]
 FieldKey = Literal[
-    "caption", "tag", "title", "description", "place", "taken", "sku", "location", "collection"
+    "caption", "alt_text", "tag", "title", "description", "place", "taken", "sku", "location", "collection"
 ]
 OrderKey = Literal["relevance", "taken", "added", "size"]
 # Start and end of a condition in the query text, in characters.

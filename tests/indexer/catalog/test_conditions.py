@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import event, insert, update
 from sqlalchemy.orm import Session
 
-from indexer.catalog import annotations, collections, conditions, edits, images, names, tags
+from indexer.catalog import annotations, collections, conditions, corrections, edits, images, names, tags
 from indexer.query import Leaf, TagIs, parse
 from indexer.tables import Image, ImageTag, Source, TagName
 from tests import catalogue
@@ -218,6 +218,16 @@ def test_what_is_known(session: Session) -> None:
     for key in ("title", "description", "place", "location", "taken"):
         assert found(session, f"has:{key}") == {full}
     assert found(session, "has:caption") == {full, empty}
+
+
+def test_alt_text_is_what_a_person_wrote(session: Session) -> None:
+    """A machine's caption is none, so that what is still to be written can be asked for."""
+    written, left = catalogue.add_indexed(session), catalogue.add_indexed(session)
+    corrections.write_caption(
+        session, written, "a chair, oak", catalogue.annotators(session).embedder, catalogue.embedding(1)
+    )
+    assert found(session, "has:alt_text") == {written}
+    assert found(session, "has:caption") == {written, left}
 
 
 def test_collections(session: Session) -> None:

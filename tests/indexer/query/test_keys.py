@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from indexer.catalog import annotations, collections, conditions, edits, images, names
+from indexer.catalog import annotations, collections, conditions, corrections, edits, images, names
 from indexer.query import (
     KEYS,
     All,
@@ -77,7 +77,7 @@ EXPECTED: dict[str, set[int] | Query] = {
     "origin:upload": {3},
     "origin:path,url": {1, 2, 4},
     "has:caption": {1, 2, 3},
-    "-has:sku": {3, 4},
+    "-has:alt_text": {1, 2, 4},
     "has:title,description": {1, 2},
     'text:"in red"^0.5': Query((TextTerm("in red", 0.5),)),
     "-text:pattern": Query((TextTerm("pattern", -1.0),)),
@@ -121,6 +121,7 @@ def library(session: Session) -> Session:
     for image_id, (tags, changes) in zip(ids, facts, strict=False):
         annotations.save(session, [catalogue.annotation(image_id, tags, **changes)], by)
     edits.make(session, [3], edits.Wish(add=["dog"]))
+    corrections.write_caption(session, 3, "a dog, by hand", by.embedder, catalogue.embedding(1))
     for image_id, name in ((1, "holiday"), (2, "Summer 2024")):
         collections.add(session, collections.create(session, name), [image_id])
     now = datetime.now(UTC)
