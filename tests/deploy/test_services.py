@@ -112,7 +112,7 @@ def test_workers_bring_an_upload_all_the_way(api: httpx.Client, migrated: Machin
     taken = api.post("/v1/images", files=files, headers={"X-Request-ID": "upload-1"})
     assert taken.status_code in (200, 201, 202), taken.text
     image_id = taken.json()["items"][0]["image_id"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while api.get(f"/v1/images/{image_id}").json()["state"] != "indexed":
         assert time.monotonic() < deadline, migrated.log("worker-cpu") + migrated.log("worker")
         time.sleep(0.3)
