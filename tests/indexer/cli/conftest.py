@@ -1,5 +1,6 @@
 """Commands run in the tests' home."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,5 +38,6 @@ def run(stack_home: Path, stack: local_stack.Endpoints, monkeypatch: pytest.Monk
     """Runs `sightline ...` in the tests' home, on the tests' servers."""
     monkeypatch.setenv("SIGHTLINE_HOME", str(stack_home))
     for name, url in given_servers().items():
-        monkeypatch.setenv(f"SIGHTLINE_{name}", url)
+        if f"SIGHTLINE_{name}" not in os.environ:  # a test may have asked for a catalogue of its own
+            monkeypatch.setenv(f"SIGHTLINE_{name}", url)
     return typed
