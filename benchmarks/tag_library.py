@@ -41,7 +41,7 @@ IMAGES = """
     INSERT INTO images (id, content_hash, state, bytes, format, width, height, taken_at, indexed_at)
     OVERRIDING SYSTEM VALUE
     SELECT i, sha256(i::text::bytea), CASE WHEN i % 500 = 0 THEN 'annotated' ELSE 'indexed' END,
-           (exp(14 + 1.2 * random_normal()))::bigint,
+           (exp(14 + 1.2 * sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())))::bigint,
            (ARRAY['jpeg', 'jpeg', 'jpeg', 'jpeg', 'heic', 'heic', 'png', 'webp'])[1 + (random() * 7.99)::int % 8],
            4000, 3000,
            CASE WHEN random() < 0.9
