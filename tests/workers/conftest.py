@@ -20,7 +20,8 @@ from indexer.ingest import read_file
 from indexer.tables import Image
 from indexer.task_queue import TaskQueue
 from tests.conftest import ROOT
-from tests.indexer.conftest import library, models, photographs, pool
+from tests.indexer.conftest import Library, library, models, photographs, pool
+from workers.presence import Presence
 
 __all__ = ["library", "models", "photographs", "pool"]  # what a step works with
 
@@ -133,3 +134,11 @@ def crew(
     crew = Crew(sessions, stack, tmp_path / "pictures", environment)
     yield crew
     crew.end()
+
+
+@pytest.fixture
+def presence(library: Library) -> Iterator[Presence]:
+    """This process as a worker."""
+    presence = Presence(library.sessions)
+    yield presence
+    presence.leave()

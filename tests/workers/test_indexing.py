@@ -1,6 +1,6 @@
 """The step that looks at images, and the worker's presence, in this process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,14 +23,6 @@ from workers.indexing import IndexStep
 from workers.presence import Presence, host
 
 Fault = Callable[[Pixels], None]
-
-
-@pytest.fixture
-def presence(library: Library) -> Iterator[Presence]:
-    """This process as a worker."""
-    presence = Presence(library.sessions)
-    yield presence
-    presence.leave()
 
 
 @pytest.fixture

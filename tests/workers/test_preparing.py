@@ -1,6 +1,5 @@
 """The step that decodes ahead, and those who use what it decoded."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +20,6 @@ from tests.workers.conftest import Crew
 from workers.indexing import IndexStep
 from workers.preparing import PrepareStep
 from workers.presence import Presence
-
-
-@pytest.fixture
-def presence(library: Library) -> Iterator[Presence]:
-    """This process as a worker."""
-    presence = Presence(library.sessions)
-    yield presence
-    presence.leave()
 
 
 @pytest.fixture
