@@ -27,9 +27,15 @@ class IndexProgress:
         return all(self._share(channel) >= FINISHED for channel in channels)
 
     def _share(self, channel: Channel) -> float:
-        with self._lock:  # one asks, the others wait the few milliseconds
+        now = time.monotonic()
+        with self._lock:
             looked_at, share = self._known.get(channel, (-LOOK_S, 0.0))
-            if time.monotonic() - looked_at >= LOOK_S:
-                share = self._store.indexed(channel)
-                self._known[channel] = time.monotonic(), share
-            return share
+            due = now - looked_at >= LOOK_S
+            if (
+                due
+            ):  # others go by what was known meanwhile: nobody waits behind a Milvus that does not answer
+                self._known[channel] = now, share
+        if due:
+            share = self._store.indexed(channel)
+            self._known[channel] = now, share
+        return share

@@ -1,5 +1,8 @@
 """Whichever plan is taken, the same page: the one numpy finds by scoring everything."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -239,6 +242,29 @@ def test_an_unfinished_index_is_asked_only_if_nothing_else_will_do(
         found = remembering.search(session, target, within=None, library=library.ids, limit=10)
         assert "index" not in found.plan.detail
     library.store.close()
+
+
+def test_nobody_waits_behind_a_milvus_that_does_not_tell(
+    filled: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One search asks how far the index is; meanwhile, and for a while after it failed, others take it as it was."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang(_: str) -> float:
+        asked.set()
+        answer.wait(30)
+        raise ServiceUnavailable("milvus", "away")
+
+    monkeypatch.setattr(filled.store, "indexed", hang)
+    index = progress.IndexProgress(filled.store)
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(index.finished, ["images"])
+        assert asked.wait(30)
+        assert not index.finished(["images"])
+        answer.set()
+        with pytest.raises(ServiceUnavailable):
+            first.result(30)
+    assert not index.finished(["images"])
 
 
 def test_nothing_passes(filled: Library, nearest: Nearest) -> None:
