@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from sqlalchemy import func, select
 
 from indexer.catalog import jobs as job_catalog
 from indexer.errors import NotFound
@@ -18,7 +19,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[requires("ima
 def recent(session: SessionDep, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> schemas.JobsOut:
     """The newest jobs, newest first."""
     found = [job_catalog.progress(session, job_id) for job_id in job_catalog.recent(session, limit)]
-    return schemas.JobsOut(jobs=[views.job(progress) for progress in found if progress])
+    jobs = [views.job(progress) for progress in found if progress]
+    return schemas.JobsOut(jobs=jobs, as_of=session.scalars(select(func.now())).one())
 
 
 @router.get("/{job_id}", responses=answers(404, 503))

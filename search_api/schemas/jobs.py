@@ -38,3 +38,4 @@ class JobsOut(BaseModel):
     """The newest jobs, newest first."""
 
     jobs: list[JobOut]
+    as_of: datetime = Field(description="when this was so, by the clock that dates the jobs")

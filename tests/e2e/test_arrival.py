@@ -1,5 +1,7 @@
 """A newcomer's first minutes: an empty library, pictures added, one file that is none."""
 
+import time
+
 import httpx
 from playwright.sync_api import Page, Route, expect
 
@@ -61,10 +63,42 @@ def test_what_does_not_work_is_said_in_one_quiet_line(page: Page) -> None:
     expect(page.locator("#results .card").first).to_be_visible()
 
 
-def test_what_could_not_be_fetched_is_told(page: Page, address: str) -> None:
-    """A program's address that leads nowhere: the page says which and why, whoever asked for it."""
-    items = [{"url": "http://localhost/picture.jpg"}]
+def refused_fetch(address: str, name: str) -> int:
+    """A program's address that leads nowhere; the job it makes."""
+    items = [{"url": f"http://localhost/{name}"}]
     told = httpx.post(f"{address}/v1/images/urls", json={"items": items}).json()
     assert told["counts"] == {"fetching": 1}
+    return int(told["job_id"])
+
+
+def test_what_could_not_be_fetched_is_told(page: Page, address: str) -> None:
+    """The page says which and why, whoever asked for it."""
+    refused_fetch(address, "picture.jpg")
     line = page.locator("#uploads li.refused", has_text="picture.jpg")
     expect(line).to_contain_text("this machine itself", timeout=60_000)
+
+
+def test_what_failed_while_the_page_opened_is_told_and_older_failures_are_not(
+    page: Page, address: str
+) -> None:
+    """However late the page first hears of jobs: what counts is when they were asked for."""
+    older = refused_fetch(address, "older.jpg")
+    wait_until_done(address, older)
+    time.sleep(2)  # on a busy machine the page hears late, and takes itself to be that much older
+
+    def late(route: Route) -> None:
+        wait_until_done(address, refused_fetch(address, "meanwhile.jpg"))
+        route.continue_()
+
+    page.route("**/v1/jobs?*", late, times=1)
+    page.reload()
+    expect(page.locator("#uploads li.refused")).to_have_count(1)
+    expect(page.locator("#uploads li.refused")).to_contain_text("meanwhile.jpg")
+
+
+def wait_until_done(address: str, job: int) -> None:
+    """Ask until nothing of a job is left to wait for."""
+    deadline = time.monotonic() + 60
+    while not httpx.get(f"{address}/v1/jobs/{job}").json()["done"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

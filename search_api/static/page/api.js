@@ -62,7 +62,7 @@ export const image = (id, signal) => call(`/v1/images/${id}`, { signal });
 export const heat = (id, name, signal) => call(`/v1/images/${id}/tags/${encodeURIComponent(name)}/heat`, { signal });
 export const keys = () => call("/v1/query/keys").then((found) => found.keys);
 export const stats = () => call("/v1/stats");
-export const jobs = (limit) => call(`/v1/jobs?limit=${limit}`).then((answer) => answer.jobs);
+export const jobs = (limit) => call(`/v1/jobs?limit=${limit}`);
 export const job = (id) => call(`/v1/jobs/${id}`);
 export const removeImage = (id) => call(`/v1/images/${id}`, { method: "DELETE" });
 export const writeCaption = (id, text) => call(`/v1/images/${id}/caption`, json("PUT", { text }));

@@ -10,6 +10,7 @@ const IDLE_MS = 15000;
 let indexed = null;
 let fetching = null;
 let timer;
+let opened = null; // when this page was opened, by the clock that dates jobs, in ms
 const told = new Map(); // how many failures of a job have been told
 
 export function initQueue() {
@@ -29,13 +30,15 @@ async function look() {
   if (!document.hidden) timer = setTimeout(look, wait);
 }
 
-/** What could not be fetched, whoever asked for it, and why: in the list of uploads, each once. What failed before the
- *  page was opened is only noted. */
-async function tellFailures(aloud) {
-  for (const { id, kind, failed } of await api.jobs(5)) {
-    const before = told.get(id) ?? 0;
+/** What could not be fetched, whoever asked for it, and why: in the list of uploads, each once. What older jobs had
+ *  failed by the time the page first heard of them is only noted. */
+async function tellFailures() {
+  const { as_of: now, jobs } = await api.jobs(5);
+  opened ??= Date.parse(now) - performance.now();
+  for (const { id, kind, failed, created_at: asked } of jobs) {
+    const before = told.get(id) ?? (Date.parse(asked) < opened ? failed : 0);
     told.set(id, failed);
-    if (aloud && ["urls", "import"].includes(kind) && failed > before) tell((await api.job(id)).failures.slice(before));
+    if (["urls", "import"].includes(kind) && failed > before) tell((await api.job(id)).failures.slice(before));
   }
 }
 
@@ -49,7 +52,7 @@ function draw({ images, waiting: left, queued_tasks: queued }) {
     place.title = queued === null ? "Redis does not answer: the queue is unknown" : `${images.indexed} indexed, ${images.failed} refused, ${left.fetch} to be fetched, ${count(queued, "task")} waiting`;
   }
   // A key that only searches hears of no jobs.
-  if (!waiting || left.fetch < fetching) tellFailures(fetching !== null).catch(() => {});
+  if (!waiting || fetching === null || left.fetch < fetching) tellFailures().catch(() => {});
   fetching = left.fetch;
   const grown = indexed !== null && images.indexed !== indexed;
   indexed = images.indexed;

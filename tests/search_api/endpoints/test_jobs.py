@@ -9,7 +9,9 @@ from indexer.pipeline import STAGES
 def test_newest_first(client: TestClient, library: dict[str, int], photographs: dict[str, bytes]) -> None:
     """The list starts with the last job and holds what the job itself tells."""
     taken = client.post("/v1/images", files={"file": ("again.jpg", photographs["rocket.jpg"])}).json()
-    newest = client.get("/v1/jobs", params={"limit": 1}).json()["jobs"][0]
+    told = client.get("/v1/jobs", params={"limit": 1}).json()
+    newest = told["jobs"][0]
+    assert newest["created_at"] <= told["as_of"]
     assert newest["id"] == taken["job_id"]
     detail = client.get(f"/v1/jobs/{taken['job_id']}").json()
     assert detail.pop("failures") == []
