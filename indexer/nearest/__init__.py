@@ -49,6 +49,7 @@ class _Search:
     stored: StoredEmbeddings
     detail: dict[str, Any]
     offers: dict[PlanName, Offer] = field(default_factory=dict)
+    alone: Callable[[], bool] = lambda: True
 
     @property
     def scorer(self) -> threshold.Scorer:
@@ -87,6 +88,7 @@ class Nearest:
         floor: float | None = None,
         whole: bool = False,
         plan: PlanName | None = None,
+        alone: Callable[[], bool] = lambda: True,
     ) -> Found:
         """The first `limit` images after the cursor, by falling fused score, ties by id.
 
@@ -100,6 +102,7 @@ class Nearest:
             floor: images with at least this fused score are counted: see `Found`.
             whole: count over the whole library instead of `within`.
             plan: take this plan or fail, for comparing plans.
+            alone: whether the time since it began says what the plan costs: see `indexer.nearest.crowd`.
 
         Raises:
             ServiceUnavailable: Milvus does not answer, and there is no other way; or Postgres does not.
@@ -110,6 +113,7 @@ class Nearest:
         allowed = library if within is None else within & library
         counted = library if whole else allowed
         search = self._prepared(session, Question(target, library, allowed, counted, limit, after, floor))
+        search.alone = alone
         if plan is not None:
             search.offers = _only(search.offers, plan)
         else:
@@ -182,7 +186,9 @@ class Nearest:
             except ServiceUnavailable as error:
                 self._lost_milvus(search, error)
                 continue
-            self._planner.took(offer, (time.perf_counter() - started) * 1000, search.offers.values())
+            took_ms = (time.perf_counter() - started) * 1000
+            if search.alone():
+                self._planner.took(offer, took_ms, search.offers.values())
             if answer is not None:
                 return name, answer, estimates
             search.detail.setdefault("left", []).append(name)

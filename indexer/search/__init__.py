@@ -8,6 +8,6 @@ does not stand out from the query's own background is hidden and counted, never 
 
 from indexer.search.ranking import Semantics
 from indexer.search.result import Count, Hit, Request, SearchResult
-from indexer.search.searcher import MAX_LIMIT, Searcher
+from indexer.search.searcher import MAX_FACET_LIMIT, MAX_LIMIT, Searcher
 
-__all__ = ["MAX_LIMIT", "Count", "Hit", "Request", "SearchResult", "Searcher", "Semantics"]
+__all__ = ["MAX_FACET_LIMIT", "MAX_LIMIT", "Count", "Hit", "Request", "SearchResult", "Searcher", "Semantics"]

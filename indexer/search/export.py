@@ -76,6 +76,7 @@ def editable(image: ImageView) -> dict[str, str | None]:
         "caption": _caption(image),
         "alt_text": alt_text(image),
         "tags": "; ".join(_shown(image)),
+        "rejected_tags": "; ".join(_people(image, rejected=True)),
     }
 
 

@@ -1,6 +1,6 @@
 """Ranking by meaning: what a query's terms come to, and the images nearest to that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -146,6 +146,7 @@ def nearest(
     place: Cursor | None,
     floor: float | None,
     whole: bool,
+    alone: Callable[[], bool],
 ) -> Found:
     """The best of `passing`, after `place`; counts what reaches `floor`."""
     after = (float(place.after[0] or 0.0), place.after[1]) if place else None
@@ -159,4 +160,5 @@ def nearest(
         after=after,
         floor=floor,
         whole=whole,
+        alone=alone,
     )

@@ -14,13 +14,14 @@ from indexer.search.reasons import Why
 class Request:
     """How a query's answer is wanted.
 
-    `limit` hits a page; `cursor` as the page before gave it; `facets` to count; `all`: also what does not stand out;
-    `explain`: tell the plan and its times.
+    `limit` hits a page; `cursor` as the page before gave it; `facets` to count, of each the `facet_limit` commonest
+    values; `all`: also what does not stand out; `explain`: tell the plan and its times.
     """
 
     limit: int = 50
     cursor: str | None = None
     facets: tuple[str, ...] = ()
+    facet_limit: int = 20
     all: bool = False
     explain: bool = False
 

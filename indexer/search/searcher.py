@@ -13,6 +13,7 @@ from indexer import metrics
 from indexer.catalog import names
 from indexer.errors import QueryError
 from indexer.nearest import Found
+from indexer.nearest.crowd import Crowd
 from indexer.postings import Postings, View
 from indexer.query import Order, Query
 from indexer.search import cursor, explaining, ranking
@@ -23,6 +24,7 @@ from indexer.search.result import Count, Explanation, Hit, Missing, Request, Sea
 from indexer.stage_clock import StageClock
 
 MAX_LIMIT = 500
+MAX_FACET_LIMIT = 1_000
 NEWEST_FIRST = Order("added")
 WITHOUT_MILVUS = "Milvus does not answer; embeddings were compared without it, and nothing is missing."
 BY_TAGS_ALONE = "Milvus does not answer; found by the tags your words name, not by how pictures look."
@@ -30,7 +32,10 @@ BY_TAGS_ALONE = "Milvus does not answer; found by the tags your words name, not 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A query understood as far as Postgres can: its names known, its filter a set of ids."""
+    """A query understood as far as Postgres can: its names known, its filter a set of ids.
+
+    `alone` says whether no other search has been under way since it came.
+    """
 
     query: Query
     view: View
@@ -38,6 +43,7 @@ class _Asked:
     request: Request
     place: Cursor | None
     digest: str
+    alone: Callable[[], bool]
 
     @property
     def by_relevance(self) -> bool:
@@ -70,6 +76,7 @@ class Searcher:
         self.sessions = sessions
         self.postings = postings
         self.semantics = semantics
+        self._crowd = Crowd()
 
     def search(self, query: Query, request: Request | None = None) -> SearchResult:
         """One page of the answer to a query.
@@ -83,12 +90,12 @@ class Searcher:
         if not 1 <= request.limit <= MAX_LIMIT:
             raise QueryError(f"limit is {request.limit}; it must be between 1 and {MAX_LIMIT}.")
         started, clock = time.perf_counter(), StageClock()
-        with clock.running():
+        with clock.running(), self._crowd.joined() as alone:
             semantics = self.semantics() if query.semantic else None
             by_text = ranking.embed_texts(semantics, query.terms) if semantics else {}
             with self.sessions() as session:
                 with clock.stage("filter"):
-                    asked = self._ask(session, query, request, semantics)
+                    asked = self._ask(session, query, request, semantics, alone)
                 page = (
                     self._rank(session, asked, semantics, by_text, clock)
                     if semantics
@@ -100,7 +107,14 @@ class Searcher:
         """How many images a query finds, those that do not stand out left out."""
         return self.search(query, Request(limit=1)).total
 
-    def _ask(self, session: Session, query: Query, request: Request, semantics: Semantics | None) -> _Asked:
+    def _ask(
+        self,
+        session: Session,
+        query: Query,
+        request: Request,
+        semantics: Semantics | None,
+        alone: Callable[[], bool],
+    ) -> _Asked:
         by = (
             semantics.embedder.identity.version if semantics else ""
         )  # whose scores a cursor's place is among
@@ -109,7 +123,7 @@ class Searcher:
         known = names.resolve(session, query)
         view = self.postings.view(session)
         passing = view.matching(known.filter)
-        return _Asked(known, view, passing - ranking.example_ids(known), request, place, digest)
+        return _Asked(known, view, passing - ranking.example_ids(known), request, place, digest, alone)
 
     def _browse(self, asked: _Asked, clock: StageClock) -> _Page:
         """Without terms: everything that passes, in some order."""
@@ -143,6 +157,7 @@ class Searcher:
                 place=asked.place if asked.by_relevance else None,
                 floor=meaning.floor if hiding else None,
                 whole=whole and hiding,
+                alone=asked.alone,
             )
         kept = _kept(asked, found, whole) if hiding else asked.passing
         total = Count(len(kept), found.exact) if kept is not None else Count(found.above_count, found.exact)
@@ -180,6 +195,7 @@ class Searcher:
             place=None,
             floor=None,
             whole=False,
+            alone=asked.alone,
         )
         written = _cursor(asked, meaning, last) if last else None
         return _Page(ids, total, written, found.above, meaning, scored)
@@ -190,8 +206,9 @@ class Searcher:
         facets: Mapping[str, Any] = {}
         if asked.request.facets:
             with clock.stage("facets"):
-                among = None if asked.request.all else page.among
-                facets = asked.view.facets(asked.query.filter, among, asked.request.facets)
+                request = asked.request
+                among = None if request.all else page.among
+                facets = asked.view.facets(asked.query.filter, among, request.facets, request.facet_limit)
         with clock.stage("load"):
             shown = self._hits(session, asked, page)
         took_s = time.perf_counter() - started
