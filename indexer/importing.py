@@ -17,14 +17,15 @@ from typing import Literal, TypeVar
 from sqlalchemy.orm import Session, sessionmaker
 
 from indexer.catalog import fetches, hits, images, jobs, skus, statements, work
+from indexer.catalog import tags as tag_catalog
 from indexer.catalog.hits import ImageView
 from indexer.catalog.statements import Said
-from indexer.errors import AddressRefused, ImageError, ImageUnreadable
+from indexer.edited_rows import about_tags, said_anew
+from indexer.errors import AddressRefused, ImageError, ImageUnreadable, ManifestError
 from indexer.images import sniff
 from indexer.ingest import HASH_THREADS, read_file
 from indexer.manifests import BadRow, Row, Table
-from indexer.search.export import COLUMNS, editable
-from indexer.search.fingerprints import digest, spoken
+from indexer.search.export import COLUMNS
 from indexer.tables import PENDING
 
 CHUNK = 500  # rows in one transaction
@@ -152,7 +153,7 @@ class Importer:
                 first = self._skus.setdefault(sku, one.number)
                 others = [image_id for image_id in there.get(sku, []) if image_id not in own]
                 note = _shared(sku, first if first != one.number else None, others)
-            noted.append(replace(one, note=note))
+            noted.append(replace(one, note=" ".join(filter(None, (one.note, note))) or None))
         return noted
 
     def _record(
@@ -257,10 +258,16 @@ class Importer:
 
     def _say_of(self, session: Session, meant: Sequence[tuple[Row, ImageView]]) -> list[Outcome]:
         twice, firsts = self._first_about(meant, lambda view: view.content_hash)
-        said = [(row, view.id, _said_anew(row, view)) for row, view in firsts]
-        outcomes = [words for *_, words in said if isinstance(words, Outcome)]
-        spoken_of = [(row, image_id, words) for row, image_id, words in said if isinstance(words, Said)]
-        return twice + outcomes + self._say(session, spoken_of)
+        outcomes, spoken_of = [], []
+        for row, view in firsts:
+            try:
+                spoken_of.append((row, view.id, said_anew(row, view)))
+            except ManifestError as error:
+                outcomes.append(_refused(row, BAD_ROW, str(error)))
+        known = tag_catalog.find(session, sorted({tag for row, _ in firsts for tag in row.said.rejected}))
+        notes = {row.number: about_tags(row, view, known) for row, view in firsts}
+        told = [replace(one, note=notes[one.number]) for one in self._say(session, spoken_of)]
+        return twice + outcomes + told
 
     def _say(self, session: Session, spoken_of: Sequence[tuple[Row, int, Said]]) -> list[Outcome]:
         """Record what is said, each image being spoken of once."""
@@ -330,27 +337,6 @@ def _meant(row: Row, by_sku: Mapping[str, list[int]], views: Mapping[int, ImageV
     return views[found[0]]
 
 
-def _said_anew(row: Row, view: ImageView) -> Said | Outcome:
-    """What of a row is neither as it was exported nor as it is now."""
-    now = editable(view)
-    marks = dict(zip(now, row.cells.get("as_exported", "").split("-"), strict=False))
-    complete = len(marks) == len(now)
-
-    def anew(column: str) -> str | None:
-        cell = row.cells.get(column)
-        as_it_was = complete and digest(cell) == marks[column]
-        return None if cell is None or as_it_was or spoken(cell) == spoken(now[column]) else cell
-
-    captions = {text for text in (anew("alt_text"), anew("caption")) if text}
-    if len(captions) > 1:
-        return _refused(
-            row, BAD_ROW, "caption and alt_text were both edited, to different texts: edit one of them."
-        )
-    shown = set((now["tags"] or "").split("; "))
-    tags = tuple(tag for tag in row.said.tags if tag not in shown) if anew("tags") else ()
-    return Said(row.said.sku, anew("title"), next(iter(captions), None), tags, row.said.collection)
-
-
 def _with_sku(outcome: Outcome, before: Mapping[str, list[int]]) -> Outcome:
     """A picture of the library that got a SKU it did not have is changed, whatever else is said of it."""
     here = outcome.status in ("changed", "unchanged")
@@ -361,7 +347,7 @@ def _with_sku(outcome: Outcome, before: Mapping[str, list[int]]) -> Outcome:
 
 def _columns_of(said: Said) -> tuple[str, ...]:
     """The columns that say something; the collection, in which the picture may be already, where it is all there is."""
-    given = {"title": said.title, "alt_text": said.caption, "tags": said.tags}
+    given = {"title": said.title, "alt_text": said.caption, "tags": said.tags, "rejected_tags": said.rejected}
     return tuple(name for name, value in given.items() if value) or ("collection",)
 
 

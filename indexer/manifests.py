@@ -31,6 +31,7 @@ COLUMNS: Mapping[str, int] = {
     "caption": 2_000,
     "alt_text": 2_000,
     "tags": 20_000,
+    "rejected_tags": 20_000,
     "collection": MAX_NAME,
     "as_exported": 100,
 }
@@ -209,11 +210,10 @@ def _as_text(value: Any) -> str | None:
 def understood(number: int, cells: Mapping[str, str]) -> Row | BadRow:
     """A row of these cells, none of them empty, or what is wrong with it."""
     cells = _as_exported(cells)
-    sku, tags = cells.get("sku"), _tags(cells.get("tags", ""))
-    if wrong := _wrong_cell(cells) or _wrong_name(cells) or _wrong_tags(tags):
+    sku, said = cells.get("sku"), _said(cells)
+    if wrong := _wrong_cell(cells) or _wrong_name(cells) or _wrong_tags(said):
         return BadRow(number, wrong, None if sku is None else _keepable(sku))
-    caption = cells.get("alt_text") or cells.get("caption")
-    return Row(number, cells, Said(sku, cells.get("title"), caption, tags, cells.get("collection")))
+    return Row(number, cells, said)
 
 
 def _as_exported(cells: Mapping[str, str]) -> Mapping[str, str]:
@@ -227,11 +227,16 @@ def _as_exported(cells: Mapping[str, str]) -> Mapping[str, str]:
 
 def saying(cells: Mapping[str, str]) -> Said:
     """What cells say of a picture that is named otherwise. Raises ManifestError for one that cannot be kept."""
-    tags = _tags(cells.get("tags", ""))
-    if wrong := _wrong_cell(cells) or _wrong_tags(tags):
+    said = _said(cells)
+    if wrong := _wrong_cell(cells) or _wrong_tags(said):
         raise ManifestError(wrong)
+    return said
+
+
+def _said(cells: Mapping[str, str]) -> Said:
+    shown, rejected = _tags(cells.get("tags", "")), _tags(cells.get("rejected_tags", ""))
     caption = cells.get("alt_text") or cells.get("caption")
-    return Said(cells.get("sku"), cells.get("title"), caption, tags, cells.get("collection"))
+    return Said(cells.get("sku"), cells.get("title"), caption, shown, cells.get("collection"), rejected)
 
 
 def _wrong_cell(cells: Mapping[str, str]) -> str | None:
@@ -257,9 +262,12 @@ def _wrong_name(cells: Mapping[str, str]) -> str | None:
     return None
 
 
-def _wrong_tags(tags: Sequence[str]) -> str | None:
-    if len(tags) > MAX_TAGS or any(len(tag) > MAX_TAG for tag in tags):
-        return f"It has over {MAX_TAGS} tags, or one of over {MAX_TAG} characters."
+def _wrong_tags(said: Said) -> str | None:
+    for tags in (said.tags, said.rejected):
+        if len(tags) > MAX_TAGS or any(len(tag) > MAX_TAG for tag in tags):
+            return f"It has over {MAX_TAGS} tags, or one of over {MAX_TAG} characters."
+    if both := [tag for tag in said.tags if tag in said.rejected]:
+        return f"{both[0]!r} stands both under tags and under rejected_tags: leave it in one of them."
     return None
 
 

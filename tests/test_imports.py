@@ -34,7 +34,7 @@ ORDER = [
     {"postings"},
     {"nearest"},
     {"search", "contact_sheet"},
-    {"manifests", "importing", "watching"},
+    {"manifests", "edited_rows", "importing", "watching"},
     {"reindexing"},
     {"task_queue"},
     {"evaluation"},

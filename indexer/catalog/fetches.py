@@ -48,6 +48,7 @@ def add(session: Session, job_id: int, fetches: Sequence[NewFetch], priority: in
             "caption": fetch.said.caption,
             "tags": list(fetch.said.tags),
             "collection": fetch.said.collection,
+            "rejected_tags": list(fetch.said.rejected),
             "priority": priority,
         }
         for fetch in fetches
@@ -71,7 +72,17 @@ def claim(session: Session, worker_id: int) -> Claimed | None:
         .cte("first")
     )
     held = func.now() + func.make_interval(0, 0, 0, 0, 0, 0, CLAIM_S)
-    names = ("url", "external_id", "title", "caption", "tags", "collection", "priority", "attempts")
+    names = (
+        "url",
+        "external_id",
+        "title",
+        "caption",
+        "tags",
+        "collection",
+        "rejected_tags",
+        "priority",
+        "attempts",
+    )
     row = session.execute(
         update(Fetch)
         .where(Fetch.job_id == first.c.job_id, Fetch.position == first.c.position)
@@ -81,7 +92,9 @@ def claim(session: Session, worker_id: int) -> Claimed | None:
     ).first()
     if row is None:
         return None
-    said = Said(row.external_id, row.title, row.caption, tuple(row.tags), row.collection)
+    said = Said(
+        row.external_id, row.title, row.caption, tuple(row.tags), row.collection, tuple(row.rejected_tags)
+    )
     return Claimed(row.job_id, row.position, row.url, said, row.priority, row.attempts, worker_id)
 
 

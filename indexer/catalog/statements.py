@@ -20,13 +20,14 @@ from indexer.tables import Caption, CaptionEmbedding, CollectionImage, Image, So
 
 @dataclass(frozen=True)
 class Said:
-    """What is said of one picture; None and () say nothing."""
+    """What is said of one picture; None and () say nothing. `rejected`: tags it does not show."""
 
     sku: str | None = None
     title: str | None = None
     caption: str | None = None
     tags: tuple[str, ...] = ()
     collection: str | None = None
+    rejected: tuple[str, ...] = ()
 
 
 def say(
@@ -38,7 +39,7 @@ def say(
     """Record what is said of images, by id; those of which anything is new. SKUs are the sources' own affair.
 
     A caption is searched by its words at once, and by meaning as soon as a worker has embedded it, for which it is
-    queued here. Ids that name no image are passed over.
+    queued here. Ids that name no image are passed over, and so are rejected tags that do not exist.
 
     Raises:
         QueryError: a tag or a collection has no name, or too long a one.
@@ -93,18 +94,24 @@ def _say_captions(session: Session, said: Mapping[int, Said]) -> set[int]:
 
 def _say_tags(session: Session, said: Mapping[int, Said]) -> set[int]:
     """One edit, which can be taken back, for all images of which the same is said."""
-    alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = defaultdict(list)
     for image_id, one in said.items():
-        if one.tags:
-            alike[one.tags].append(image_id)
+        if one.tags or one.rejected:
+            alike[one.tags, one.rejected].append(image_id)
     changed: set[int] = set()
-    for tags, image_ids in alike.items():
-        ids = tag_catalog.find(session, tags)
-        each = tuple(
-            {ids.get(name, name): name for name in tags}.values()
-        )  # an alias names its tag once more
-        changed |= edits.make(session, image_ids, edits.Wish(add=each)).changed.keys()
+    for (tags, rejected), image_ids in alike.items():
+        wish = _wish(session, tags, rejected)
+        if wish.add or wish.reject:
+            changed |= edits.make(session, image_ids, wish).changed.keys()
     return changed
+
+
+def _wish(session: Session, tags: Sequence[str], rejected: Sequence[str]) -> edits.Wish:
+    """Each tag once, though aliases name it once more; what it shows counts before what it does not."""
+    ids = tag_catalog.find(session, [*tags, *rejected])
+    shown = {ids.get(name, name): name for name in tags}
+    not_shown = {ids[name]: name for name in rejected if name in ids and ids[name] not in shown}
+    return edits.Wish(add=tuple(shown.values()), reject=tuple(not_shown.values()))
 
 
 def _collect(session: Session, said: Mapping[int, Said]) -> set[int]:

@@ -49,7 +49,7 @@ def import_(
     """Take a manifest: a table of pictures to bring and of what is said of them.
 
     Columns, in any order: `url` or `path` (a picture to bring), `sku`, `id` (a picture of the library), `title`,
-    `alt_text`, `tags`, `collection`. Others are passed over, and named.
+    `alt_text`, `tags`, `rejected_tags` (it does not show them), `collection`. Others are passed over, and named.
 
     What a table says is a person's word: no model ever overwrites it. Empty cells say nothing. A table made by
     `sightline export` can be edited in a spreadsheet and brought back: only what was edited changes.
@@ -113,7 +113,7 @@ def print_plan(rows: Rows, as_json: bool) -> None:
         for one in rows.told:
             if one.status == "refused":
                 _print_line(one.number, one.sku, one.code or "", one.message or "", plan)
-            elif one.status != "unchanged":
+            elif one.status != "unchanged" or one.note:
                 _print_line(one.number, one.sku, one.status, f"{_would(one)}. {one.note or ''}".strip(), plan)
         _print_counts(rows, ". Nothing was changed: this was a dry run")
     if rows.counts["refused"]:
@@ -141,6 +141,8 @@ def _would(outcome: Outcome) -> str:
         return f"{outcome.uri} would be added"
     if outcome.status == "fetching":
         return f"{outcome.uri} would be fetched"
+    if outcome.status == "unchanged":
+        return f"image {outcome.image_id} would stay as it is"
     if outcome.said == ("collection",):
         return f"image {outcome.image_id} would be put into the collection"
     return f"image {outcome.image_id} would get another {', '.join(outcome.said)}"

@@ -81,6 +81,7 @@ class Fetch(Base):
     caption: Mapped[str | None] = mapped_column(Text)
     tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=sql("'{}'"))
     collection: Mapped[str | None] = mapped_column(Text)
+    rejected_tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=sql("'{}'"))
     priority: Mapped[int] = mapped_column(SmallInteger)
     queued_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     not_before: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -76,8 +76,9 @@ async def by_manifest(
     """Take a manifest: a table, as CSV or JSON Lines, of pictures to bring and of what is said of pictures.
 
     Columns: `url` (a picture to bring), `sku`, `id` (a picture of the library, without a url), `title`, `alt_text`,
-    `tags`, `collection`; others are passed over, and named. Each row is taken or refused on its own. A table made by
-    `GET /v1/export`, edited and sent here, says only what was edited: empty and unedited cells change nothing.
+    `tags`, `rejected_tags`, `collection`; others are passed over, and named. Each row is taken or refused on its own.
+    A table made by `GET /v1/export`, edited and sent here, says only what was edited: empty and unedited cells change
+    nothing, and a tag that is taken away is not rejected unless it stands under `rejected_tags`.
 
     With `dry_run` the answer is 200 and says of each row what would become of it, as far as can be known without
     fetching or decoding; nothing is changed, and there is no job.

@@ -42,10 +42,12 @@ class RowOut(BaseModel):
     error: ProblemOut | None
     said: list[str] = Field(
         [],
-        description="of a changed row: which of sku, title, alt_text, tags it says anew; collection, if nothing else",
+        description="of a changed row: which of sku, title, alt_text, tags, rejected_tags it says anew; collection,"
+        " if nothing else",
     )
     note: str | None = Field(
-        None, description="of a row that was taken: that other pictures have its SKU too"
+        None,
+        description="of a row that was taken: what may have been meant otherwise, as a SKU that others have too",
     )
 
 

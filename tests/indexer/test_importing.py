@@ -52,6 +52,11 @@ def shop(sessions: Sessions, *skus: str) -> list[int]:
     return ids
 
 
+def _hit(sessions: Sessions, image_id: int) -> Hit:
+    with sessions() as session:
+        return Hit(hits.load(session, [image_id])[0], Why())
+
+
 def exported(sessions: Sessions, ids: list[int], *columns: str) -> str:
     with sessions() as session:
         found = [Hit(view, Why()) for view in hits.load(session, ids)] if ids else []
@@ -217,6 +222,32 @@ def test_empty_cells_take_nothing_back(sessions: Sessions, taken: Import) -> Non
     assert [one.status for one in taken("sku,title,alt_text\nA,,\n")] == ["unchanged"]
     assert spoken(sessions) == before
     assert ids
+
+
+def test_tags_are_taken_back_by_saying_so(sessions: Sessions, taken: Import) -> None:
+    """A tag that was only deleted stays, and the row is told; under rejected_tags it goes, and comes back."""
+    (image_id,) = shop(sessions, "A")
+    taken("sku,tags\nA,red\n")
+
+    def table() -> str:
+        return exported(sessions, [image_id], "id", "tags", "rejected_tags", "as_exported")
+
+    before = spoken(sessions)
+    (left,) = taken(table().replace("red; dress", "red").replace("dress; red", "red"))
+    assert (left.status, left.note) == (
+        "unchanged",
+        "It still shows dress: what it does not show, write under rejected_tags.",
+    )
+    assert spoken(sessions) == before
+    (gone,) = taken(f"id,tags,rejected_tags\n{image_id},red,dress\n")
+    assert (gone.status, gone.said, gone.note) == ("changed", ("rejected_tags",), None)
+    assert export.COLUMNS["tags"][1](_hit(sessions, image_id)) == ["red"]
+    assert [one.status for one in taken(table())] == ["unchanged"]
+    (back,) = taken(f"id,tags\n{image_id},dress\n")
+    assert back.status == "changed"
+    assert export.COLUMNS["rejected_tags"][1](_hit(sessions, image_id)) == []
+    (slip,) = taken(f"id,rejected_tags\n{image_id},dres\n")
+    assert (slip.status, slip.note) == ("unchanged", "There is no tag 'dres' to reject.")
 
 
 def test_rows_that_name_nothing_or_too_much(sessions: Sessions, taken: Import) -> None:

@@ -68,6 +68,15 @@ def test_columns_in_any_order_and_spelling() -> None:
     ]
 
 
+def test_a_tag_shown_and_not_shown() -> None:
+    """Refused: one of the two is a slip."""
+    shown, both = list(read(io.BytesIO(b"sku,tags,rejected tags\nA,dog,cat; Bird\nB,dog; cat,cat\n")))
+    assert isinstance(shown, Row)
+    assert (shown.said.tags, shown.said.rejected) == (("dog",), ("cat", "bird"))
+    assert isinstance(both, BadRow)
+    assert "'cat' stands both" in both.reason
+
+
 def test_unknown_columns_are_named() -> None:
     """As they are spelt, if they have a name that can be kept; a slip in a heading is then seen."""
     table = read(io.BytesIO("sku;Alt txt; Preis € ;;title\nA;;;;\n".encode()))

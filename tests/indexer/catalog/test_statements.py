@@ -28,6 +28,18 @@ def test_everything_said_is_shown(session: Session) -> None:
     assert statements.say(session, {image_id: SAID}) == set()
 
 
+def test_what_it_does_not_show(session: Session) -> None:
+    """Rejected as a person's word, also where nobody asserts it; tags that do not exist, or that it shows, are not."""
+    image_id, other = add_indexed(session, {"shirt": 0.9}), add_indexed(session, {"coat": 0.9})
+    said = Said(tags=("dress",), rejected=("shirt", "coat", "dress", "no such tag"))
+    assert statements.say(session, {image_id: said}) == {image_id}
+    (view, _) = hits.load(session, [image_id, other])
+    people = {(tag.name, tag.rejected) for tag in view.tags if tag.kind == "person"}
+    assert people == {("dress", False), ("shirt", True), ("coat", True)}
+    assert statements.say(session, {image_id: said}) == set()
+    assert statements.say(session, {other: Said(rejected=("no such tag",))}) == set()
+
+
 def test_saying_nothing_takes_nothing_back(session: Session) -> None:
     """What is left out stays as it was."""
     image_id = add_indexed(session)
