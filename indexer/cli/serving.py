@@ -38,7 +38,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (SIGHTLINE_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (SIGHTLINE_PORT).")] = None,
 ) -> None:
-    """Bring up everything and serve the page and the API; Ctrl-C ends the web server."""
+    """Bring up everything and serve the page and the API; Ctrl-C ends the web server, `sightline stop` all of it."""
     settings = get_settings()
     host, port = host or settings.host, settings.port if port is None else port
     _check_free(host, port)
@@ -47,6 +47,8 @@ def serve(
         _check_keys(workspace, host)
     workspace.ensure_worker()
     workspace.engine.dispose()
+    if workspace.embedded:
+        local_stack.keep(settings.home, port)
     threading.Thread(target=_keep_worker, args=[workspace], daemon=True).start()
     remarks.print(f"Sightline is at [bold]http://{host}:{port}/[/bold] (API: /docs). Ctrl-C to stop.")
 
@@ -81,11 +83,10 @@ def status() -> None:
 
 
 def stop() -> None:
-    """End the background worker and the private servers of this home; nothing is lost."""
-    settings = get_settings()
-    worker_process(settings).stop()
-    local_stack.stop(settings.home)
-    remarks.print(f"Everything under {settings.home} is stopped.")
+    """End everything of this home: the page, the background worker, the private servers; nothing is lost."""
+    home = get_settings().home
+    pages = [name for name in local_stack.stop(home) if name.startswith(local_stack.KEEPER)]
+    remarks.print(f"Everything under {home} is stopped{', `sightline serve` too' if pages else ''}.")
 
 
 def _keep_worker(workspace: Workspace) -> None:

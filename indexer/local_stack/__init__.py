@@ -23,12 +23,14 @@ __all__ = [
     "Running",
     "ServiceStatus",
     "endpoints",
+    "keep",
     "prepare_home",
     "status",
     "stop",
 ]
 
 prepare_home = homes.prepare
+KEEPER = "serve-"
 
 
 class StackSettings(Protocol):
@@ -138,8 +140,13 @@ def _unusable(setting: str, example: str, scheme: str) -> ConfigurationError:
     )
 
 
+def keep(home: Path, port: int) -> None:
+    """Put this process, a `serve` on `port`, on record: it starts again what ends, so `stop` must end it first."""
+    ManagedProcess(f"{KEEPER}{port}", (), homes.prepare(home), marker=KEEPER.rstrip("-")).adopt()
+
+
 def stop(home: Path) -> list[str]:
-    """End what runs in the background of `home`, cleanly: other processes, then the servers they use.
+    """End what runs for `home`, cleanly: what keeps the others going, these, then the servers they use.
 
     Returns the names of those that were running.
     """
@@ -147,7 +154,10 @@ def stop(home: Path) -> list[str]:
     if not (home / "run").is_dir():
         return []
     servers_of_home = [process(home) for process, _ in _SERVICES.values()]
-    stopped = _stop_all(_others(home)) + _stop_all(servers_of_home)
+    others = _others(home)
+    keepers = [process for process in others if process.name.startswith(KEEPER)]
+    stopped = _stop_all(keepers) + _stop_all([process for process in others if process not in keepers])
+    stopped += _stop_all(servers_of_home)
     homes.remove_sockets(home)
     return stopped
 

@@ -92,6 +92,10 @@ class ManagedProcess:
         with homes.lock(self.home, self.name):
             return self._start()
 
+    def adopt(self) -> None:
+        """Put this very process on record under this name, however it was started: `running` and `stop` know it."""
+        self._write_record(os.getpid())
+
     def stop(self) -> bool:
         """End it and its children, cleanly, by force after `stop_timeout_s`; whether there was any to end."""
         with homes.lock(self.home, self.name):

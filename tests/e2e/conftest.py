@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from indexer.cli.demo import bundled_photographs
 from tests.conftest import caretaker
+from tests.drills.deployment import SIGHTLINE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 FLAGS = [
@@ -67,10 +67,11 @@ def address() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SIGHTLINE_")}
+    environment |= {"SIGHTLINE_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
     log = (home / "serve.log").open("wb")
     server = subprocess.Popen(
-        [sys.executable, "-c", "from indexer.cli import main; main()", "serve", "--port", str(port)],
-        env={**environment, "SIGHTLINE_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])},
+        [*SIGHTLINE, "serve", "--port", str(port)],
+        env=environment,
         stdout=log,
         stderr=log,
     )
@@ -78,8 +79,8 @@ def address() -> Iterator[str]:
         _wait_until_ready(f"http://127.0.0.1:{port}", server, home / "serve.log")
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.terminate()
-        server.wait(30)
+        subprocess.run([*SIGHTLINE, "stop"], env=environment, check=True, timeout=120)
+        server.wait(5)  # `stop` has ended it, too
         log.close()
         warden.communicate(timeout=90)
 

@@ -119,6 +119,24 @@ def test_stop_ends_other_processes_of_the_home_too(small_home: Path) -> None:
     assert not lives(pid)
 
 
+def test_stop_first_ends_what_keeps_the_others_going(small_home: Path) -> None:
+    """A `serve` in some terminal, which would start the worker again as soon as it is gone."""
+    code = f"""
+import sys, time; from pathlib import Path; sys.path.insert(0, {str(ROOT)!r})
+from indexer import local_stack; from tests.processes import sleeper
+local_stack.keep(Path({str(small_home)!r}), 8420)
+while True:
+    sleeper(Path({str(small_home)!r})).ensure(); time.sleep(0.01)
+"""
+    keeper = subprocess.Popen([sys.executable, "-c", code, "serve"])
+    while sleeper(small_home).running() is None:
+        time.sleep(0.02)
+    assert local_stack.stop(small_home) == ["serve-8420", "sleeper"]
+    assert keeper.wait(5) < 0
+    assert sleeper(small_home).running() is None
+    assert local_stack.stop(small_home) == []
+
+
 def test_a_process_that_ignores_the_request_is_ended_by_force(small_home: Path) -> None:
     """SIGTERM first; SIGKILL when patience is at an end."""
     marker = str(small_home / "deaf")
