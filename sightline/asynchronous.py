@@ -77,12 +77,14 @@ class AsyncClient:
         limit: int = 50,
         cursor: str | None = None,
         facets: Sequence[str] = (),
+        facet_limit: int = 20,
         fields: Sequence[str] = (),
         all: bool = False,
         explain: bool = False,
     ) -> types.Page:
         """One page of hits with totals; `facets` of tag, year, format, source, collection are counted besides."""
         choices = {"limit": limit, "cursor": cursor, "facets": list(facets), "fields": list(fields)}
+        choices |= {"facet_limit": facet_limit} if facets else {}
         return await self._send(calls.search(calls.asked(q, like), **choices, all=all, explain=explain))
 
     async def count(self, q: str = "", *, like: Like | Iterable[Like] = (), all: bool = False) -> types.Count:
@@ -90,13 +92,16 @@ class AsyncClient:
         return (await self.page(q, like=like, limit=1, fields=["id"], all=all))["total"]
 
     async def facets(
-        self, q: str, *names: str, like: Like | Iterable[Like] = (), all: bool = False
+        self, q: str, *names: str, limit: int = 20, like: Like | Iterable[Like] = (), all: bool = False
     ) -> dict[str, list[types.Facet]]:
         """What a query's answer consists of: values of tag, year, format, source or collection, by falling count.
 
-        The twenty commonest of each, and what the query itself asks for; a tag that is not listed may still be shown.
+        The `limit` (1 to 1,000) commonest of each, and what the query itself asks for.
         """
-        return (await self.page(q, like=like, limit=1, fields=["id"], facets=names, all=all))["facets"]
+        found = await self.page(
+            q, like=like, limit=1, fields=["id"], facets=names, facet_limit=limit, all=all
+        )
+        return found["facets"]
 
     async def parse(self, q: str) -> types.Parsed:
         """How the server understands a query."""

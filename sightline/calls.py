@@ -88,7 +88,7 @@ def asked(q: str, like: Like | Iterable[Like]) -> str:
 
 
 def search(q: str, **choices: Any) -> Call[types.Page]:
-    """One page of hits; `choices` are limit, cursor, facets, fields, all, explain."""
+    """One page of hits; `choices` are limit, cursor, facets, facet_limit, fields, all, explain."""
     given = {key: value for key, value in choices.items() if value not in (None, (), [])}
     given = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
     return Call("POST", "/v1/search", _json, body={"q": q, **given})

@@ -204,6 +204,16 @@ class Import(DryRun):
     job_id: int
 
 
+class Failure(TypedDict):
+    """One input that could not be used, and why; `position` is its place among the inputs, from 1."""
+
+    position: int
+    uri: str
+    name: str
+    code: str
+    message: str
+
+
 class Job(TypedDict):
     """How far a request to index is."""
 
@@ -216,7 +226,7 @@ class Job(TypedDict):
     indexed: int
     failed: int
     stage_seconds: dict[str, float]
-    failures: list[dict[str, str]]
+    failures: list[Failure]
 
 
 class DuplicateGroup(TypedDict):

@@ -43,8 +43,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Failure:
-    """One input that could not be used, and why."""
+    """One input that could not be used, and why; `position` is its place among the inputs, from 0."""
 
+    position: int
     uri: str
     code: str
     message: str
@@ -110,6 +111,7 @@ def failures(session: Session, job_id: int, limit: int = 1000) -> list[Failure]:
     """The job's inputs that could not be used, in input order."""
     rows = session.execute(
         select(
+            JobItem.position,
             JobItem.uri,
             func.coalesce(JobItem.error_code, Image.error_code),
             func.coalesce(JobItem.error_message, Image.error_message),

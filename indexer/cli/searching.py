@@ -22,7 +22,7 @@ from indexer.images import Limits, decode
 from indexer.nearest import Nearest
 from indexer.postings import FIELDS, Postings
 from indexer.query import ExampleTerm, ImageTerm, Query, Term
-from indexer.search import Hit, Request, Searcher, SearchResult, Semantics, examples
+from indexer.search import MAX_FACET_LIMIT, Hit, Request, Searcher, SearchResult, Semantics, examples
 from indexer.search.background import Background
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -66,6 +66,9 @@ def search(
     facets: Annotated[
         bool, typer.Option("--facets", help="Count the answer by tag, year, format and more.")
     ] = False,
+    facet_limit: Annotated[
+        int, typer.Option(min=1, max=MAX_FACET_LIMIT, help="So many of the commonest tags, years, ...")
+    ] = 20,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say how the answer was found, and how fast.")
     ] = False,
@@ -92,7 +95,8 @@ def search(
     if terms:  # before the clock of the search runs
         with remarks.status("Loading what ranks by meaning ..."):
             searcher.semantics()
-    wanted = Request(limit, facets=FIELDS if facets else (), all=everything, explain=explain)
+    counted = FIELDS if facets else ()
+    wanted = Request(limit, None, counted, facet_limit, all=everything, explain=explain)
     result = searcher.search(Query(terms, asked.filter, asked.order), wanted)
     if as_json:
         sys.stdout.write(json.dumps(as_dict(result), default=str) + "\n")

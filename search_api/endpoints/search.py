@@ -59,6 +59,7 @@ def search_by_address(
         str | None, Query(max_length=4_000, description="`next_cursor` of the page before")
     ] = None,
     facets: Annotated[str, Query(description="tag, year, format, source, collection; comma between")] = "",
+    facet_limit: schemas.FacetLimit = 20,
     fields: Annotated[str | None, Query(description="only these of each hit; comma between")] = None,
     all_: Annotated[bool, Query(alias="all", description="also what does not stand out")] = False,
     explain: Annotated[bool, Query(description="tell the plan and its times")] = False,
@@ -66,7 +67,7 @@ def search_by_address(
     """Search by an address that can be kept; means what the JSON request means."""
     asked = language.parse(q)
     terms = (*asked.terms, *map(_example, like))
-    request = Request(limit, cursor, _facets(facets), all_, explain)
+    request = Request(limit, cursor, _facets(facets), facet_limit, all_, explain)
     chosen = None if fields is None else _listed(fields)
     return _answer(services, language.Query(terms, asked.filter, asked.order), request, chosen)
 
@@ -104,7 +105,7 @@ def _facets(text: str) -> tuple[str, ...]:
 
 
 def _request(body: schemas.SearchIn) -> Request:
-    return Request(body.limit, body.cursor, tuple(body.facets), body.all, body.explain)
+    return Request(body.limit, body.cursor, tuple(body.facets), body.facet_limit, body.all, body.explain)
 
 
 def _answer(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 class FailureOut(BaseModel):
     """One input that could not be used."""
 
+    position: int = Field(description="its place among the inputs, from 1; a CSV's heading is none")
     uri: str
     name: str
     code: str

@@ -4,13 +4,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool
 
-from indexer.search import MAX_LIMIT
+from indexer.search import MAX_FACET_LIMIT, MAX_LIMIT
 from search_api.schemas.images import ImageSummary, StatedBy
 
 Facet = Literal["tag", "year", "format", "source", "collection"]
 MAX_TEXT = 20_000  # twenty uploaded pictures, each a token of some 700 characters, and words
 
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="hits a page")]
+FacetLimit = Annotated[
+    int, Field(ge=1, le=MAX_FACET_LIMIT, description="so many of the commonest values of each facet")
+]
 Cursor = Annotated[
     str | None,
     Field(max_length=4_000, description="`next_cursor` of the page before; leave out for the first"),
@@ -47,6 +50,7 @@ class SearchIn(BaseModel):
     limit: Limit = 50
     cursor: Cursor = None
     facets: list[Facet] = Field([], description="what to count the answer by")
+    facet_limit: FacetLimit = 20
     fields: list[str] | None = Field(
         None,
         max_length=50,

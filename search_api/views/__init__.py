@@ -109,7 +109,14 @@ def _job(progress: jobs.Progress) -> dict[str, object]:
 def job_detail(progress: jobs.Progress, failures: list[jobs.Failure]) -> schemas.JobDetail:
     """A job and what it could not use."""
     refused = [
-        {"uri": f.uri, "name": file_name(f.uri), "code": f.code, "message": f.message} for f in failures
+        {
+            "position": f.position + 1,
+            "uri": f.uri,
+            "name": file_name(f.uri),
+            "code": f.code,
+            "message": f.message,
+        }
+        for f in failures
     ]
     return schemas.JobDetail.model_validate({**_job(progress), "failures": refused})
 

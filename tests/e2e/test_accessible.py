@@ -55,6 +55,7 @@ SCREENS: dict[str, Screen] = {
     "nothing": ("/?q=format:png", None, False),
     "detail": ("/?q=a+dog+like:1", _detail, False),
     "selection": ("/", _select, False),
+    "past": ("/", lambda page: page.get_by_role("button", name="Past edits").click(), False),
     "saved": ("/?q=a+dog", lambda page: page.get_by_role("button", name="Saved searches").click(), False),
     "export": ("/", lambda page: page.get_by_role("button", name="Export").click(), False),
     "help": ("/", _help, False),

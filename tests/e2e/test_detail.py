@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -95,6 +96,17 @@ def test_the_number_is_told(detail: Locator) -> None:
     """By which queries ask for a picture, and for what is like it."""
     number = detail.get_attribute("data-id")
     expect(detail.locator(".facts")).to_contain_text(f"id:{number}")
+
+
+def test_its_sku_is_told(detail: Locator, address: str) -> None:
+    """What the shop calls it."""
+    table = f"id,sku\n{detail.get_attribute('data-id')},Mug-7\n"
+    headers = {"content-type": "text/csv"}
+    assert httpx.post(f"{address}/v1/imports", content=table, headers=headers).json()["counts"] == {
+        "changed": 1
+    }
+    detail.page.reload()
+    expect(detail.locator(".facts")).to_contain_text("Mug-7")
 
 
 def test_a_caption_of_ones_own_is_shown_first_and_found(detail: Locator) -> None:

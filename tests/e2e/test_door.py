@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from indexer.catalog import api_keys, connection
 from indexer.local_stack import Endpoints
@@ -157,6 +157,27 @@ def test_nothing_is_offered_that_the_key_does_not_open(visit: Visit, doors: Door
     other = visit()
     _enter(other, doors.key("admin"))
     expect(other.get_by_role("button", name="Add pictures").first).to_be_visible()
+
+
+def test_pictures_a_key_may_not_see(visit: Visit, doors: Doors) -> None:
+    """A key that only searches: that this is so is said, not that something is missing."""
+    page = visit()
+    image = {
+        "width": 3,
+        "height": 2,
+        "thumbnail_url": "/v1/images/1/thumbnail",
+        "caption": "a cup",
+        "tags": [],
+    }
+    image |= {"id": 1, "state": "indexed", "title": None, "taken_at": None}
+    hit = {"id": 1, "score": None, "channels": {}, "why": None, "image": image}
+
+    def one_hit(route: Route) -> None:
+        route.fulfill(json={**route.fetch().json(), "hits": [hit], "total": {"value": 1, "relation": "eq"}})
+
+    page.route("**/v1/search", one_hit)
+    _enter(page, doors.key("search"))
+    expect(page.locator("#results .card")).to_contain_text("not for this key to see")
 
 
 def test_a_key_revoked_meanwhile(visit: Visit, doors: Doors) -> None:

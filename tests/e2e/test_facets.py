@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.conftest import Arrival, NewPage
 
@@ -74,6 +74,22 @@ def test_on_a_phone_the_rail_is_a_drawer(new_page: NewPage, common_tag: tuple[st
     expect(drawer).to_be_hidden()
     expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
     expect(page.locator("#chips")).to_contain_text(name)
+
+
+def test_where_a_long_facet_ends(page: Page) -> None:
+    """A dozen, then all the server told; that these are only the commonest is said."""
+
+    def many(route: Route) -> None:
+        told = route.fetch().json()
+        told["facets"]["tag"] = [{"value": f"tag {n}", "count": 80 - n, "selected": None} for n in range(60)]
+        route.fulfill(json=told)
+
+    page.route("**/v1/search", many)
+    page.reload()
+    tags = page.locator("#facet-tag")
+    tags.get_by_role("button", name="48 more").click()
+    expect(tags.get_by_role("button", name="tag 59, 21 pictures")).to_be_visible()
+    expect(tags.locator(".hint")).to_have_text("The 60 commonest. Type the name of any other.")
 
 
 def _count(value: Locator) -> int:

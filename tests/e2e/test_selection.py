@@ -26,6 +26,23 @@ def test_a_range_is_tagged_and_the_edit_undone(page: Page) -> None:
     expect(page.get_by_role("heading", name="No picture passes this")).to_be_visible()
 
 
+def test_an_edit_is_taken_back_when_its_remark_is_gone(page: Page) -> None:
+    """Past edits are listed, the newest first, each with how many pictures it changed; one click takes one back."""
+    _select(page, 2, 4)
+    page.get_by_label("Tag to add or remove").fill("a slip")
+    page.locator("#bulk").get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#toast")).to_contain_text("“a slip” is on 3 pictures.")
+    page.goto(page.url.split("?")[0] + "?q=tag:%22a+slip%22")
+    expect(page.locator("#summary")).to_have_text("3 pictures")
+    page.get_by_role("button", name="Past edits").click()
+    newest = page.locator("#past-menu li").first
+    expect(newest).to_contain_text(re.compile("a slip3 pictures · .*[0-9]:[0-9]"))
+    newest.get_by_role("button", name="Take back a slip").click()
+    expect(page.get_by_role("heading", name="No picture passes this")).to_be_visible()
+    expect(newest).to_contain_text("taken back")
+    expect(newest.get_by_role("button")).to_have_count(0)
+
+
 def test_a_tag_is_taken_off_and_put_back(page: Page, common_tag: tuple[str, int]) -> None:
     """Taking a model's tag off hides the pictures from its search until undone; that they are selected is said."""
     name, images = common_tag

@@ -49,6 +49,7 @@ def test_counts_and_facets(api: sightline.Client, library: Library, photographs:
     assert api.count("") == {"value": len(library), "relation": "eq"}
     formats = {facet["value"]: facet["count"] for facet in api.facets("", "format")["format"]}
     assert formats == {"png": 4, "jpeg": 2}
+    assert [facet["value"] for facet in api.facets("", "format", limit=1)["format"]] == ["png"]
     (tag, *_) = api.tags(limit=1)
     assert api.count(f'tag:"{tag["name"]}"')["value"] == tag["images"]
     token = api.example(photographs["coffee.png"])

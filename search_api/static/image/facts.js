@@ -6,6 +6,7 @@ import { bytes, day, number } from "../page/format.js";
 export function facts(image) {
   const place = [image.place, image.latitude === null ? null : `${image.latitude.toFixed(4)}, ${image.longitude.toFixed(4)}`].filter(Boolean).join(" · ");
   const rows = [
+    ...[...new Set(image.sources.map((source) => source.external_id))].map((sku) => ["SKU", sku]),
     ["Title", image.title],
     ["Description", image.description],
     ["Taken", image.taken_at && day(image.taken_at)],

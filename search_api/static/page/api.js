@@ -91,6 +91,7 @@ export function upload(files, onBytes) {
 
 /** Say of images which tags they show (`add`), do not show (`remove`), or take one's own word back (`clear`). */
 export const edit = (images, change) => call("/v1/edits", json("POST", { images, ...change }));
+export const edits = (limit) => call(address("/v1/edits", { limit })).then((found) => found.edits);
 export const undo = (id) => call(`/v1/edits/${id}/undo`, { method: "POST" });
 
 export const savedSearches = () => call("/v1/searches").then((found) => found.searches);

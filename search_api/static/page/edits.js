@@ -21,7 +21,8 @@ export async function editTag(images, how, name, after) {
   }
 }
 
-async function takeBack(id, after) {
+/** Take an edit back; `after` runs when that is done. */
+export async function takeBack(id, after) {
   try {
     const { restored } = await api.undo(id);
     toast(restored === 1 ? "Taken back." : `Taken back: ${count(restored, "statement")}.`);

@@ -17,4 +17,11 @@ export function bytes(n) {
   return `${step && n < 10 ? n.toFixed(1) : Math.round(n)} ${units[step]}`;
 }
 
+/** A time as short as it can be told: the hour of a day like today, the day of others. */
+export function moment(iso) {
+  const then = new Date(iso);
+  const today = then.toDateString() === new Date().toDateString();
+  return then.toLocaleString([], today ? { timeStyle: "short" } : { dateStyle: "medium" });
+}
+
 export const day = (iso) => new Date(iso).toLocaleString([], { dateStyle: "long", timeStyle: "short" });

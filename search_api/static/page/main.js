@@ -10,6 +10,7 @@ import { initExporting } from "../results/exporting.js";
 import { initGrid } from "../results/grid.js";
 import { initGridKeys } from "../results/grid_keys.js";
 import { initNotices } from "../results/notices.js";
+import { initPast } from "../results/past.js";
 import { initPlace } from "../results/place.js";
 import { initRail } from "../results/rail.js";
 import { ask, initResults } from "../results/results.js";
@@ -36,6 +37,6 @@ document.querySelector(".brand").addEventListener("click", (event) => {
 });
 for (const init of [
   initTheme, initSlip, initBox, initChips, initSelection, initGrid, initGridKeys, initPlace, initNotices, initSummary,
-  initRail, initSaved, initExporting, initBulk, initResults, initDetail, initDrop, initUploads, initQueue, initKeys, initSession,
+  initRail, initSaved, initPast, initExporting, initBulk, initResults, initDetail, initDrop, initUploads, initQueue, initKeys, initSession,
 ]) init();
 ask({ wanted: remembered() });

@@ -20,11 +20,17 @@ export async function initSession() {
   if (session.signed_in_by !== "session") return;
   $("account").hidden = false;
   menu($("account"), $("account-menu"), (panel) => panel.replaceChildren(
-    h("p", { className: "hint" }, "Signed in with the key ", h("b", {}, session.name), ". It may ", may(session.scopes), "."),
+    h("p", { className: "hint" }, "Signed in with the key ", h("b", {}, session.name), ". It may ", told(session.scopes), "."),
     h("ul", {}, h("li", {}, h("button", { type: "button", onclick: leave }, icon("out"), ...line("Sign out"))))));
 }
 
-function may(scopes) {
+/** Whether the key in use opens this; true as long as that is not known. */
+export function may(scope) {
+  const { scopes } = document.documentElement.dataset;
+  return scopes === undefined || scopes.split(" ").some((held) => held === scope || held === "admin");
+}
+
+function told(scopes) {
   if (scopes.includes("admin")) return "do everything";
   const words = Object.keys(MAY).filter((scope) => scopes.includes(scope)).map((scope) => MAY[scope]);
   return words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words[0];

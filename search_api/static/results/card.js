@@ -4,6 +4,7 @@ import { h, marked } from "../page/dom.js";
 import { percent, score } from "../page/format.js";
 import { icon } from "../page/icons.js";
 import * as state from "../page/state.js";
+import { may } from "../page/session.js";
 import { results } from "./results.js";
 import * as selection from "./selection.js";
 
@@ -36,7 +37,7 @@ function spoken(hit) {
 
 function picture(image) {
   if (!image.thumbnail_url) return h("span", { className: "gone" }, "no thumbnail");
-  const drawn = h("img", { src: image.thumbnail_url, alt: "", decoding: "async", onload: () => drawn.classList.add("here"), onerror: () => drawn.replaceWith(h("span", { className: "gone" }, "thumbnail missing")) });
+  const drawn = h("img", { src: image.thumbnail_url, alt: "", decoding: "async", onload: () => drawn.classList.add("here"), onerror: () => drawn.replaceWith(h("span", { className: "gone" }, may("images.read") ? "thumbnail missing" : "not for this key to see")) });
   return drawn;
 }
 

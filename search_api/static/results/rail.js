@@ -6,7 +6,7 @@ import { icon } from "../page/icons.js";
 import * as state from "../page/state.js";
 import { segments } from "../query/segments.js";
 import { choose, toggle } from "../query/edit.js";
-import { FACETS, on, results } from "./results.js";
+import { FACET_LIMIT, FACETS, on, results } from "./results.js";
 
 const SAYS = { tag: "Tags", year: "Year taken", format: "Format", source: "Described by", collection: "Collection" };
 const KEY = { tag: "tag", year: "taken", format: "format", source: "source", collection: "collection" };
@@ -64,7 +64,13 @@ function group(field) {
   const most = Math.max(...values.map((value) => value.count));
   return h("section", { className: "facet" },
     h("h3", {}, h("button", { type: "button", "aria-expanded": String(!shut), "aria-controls": `facet-${field}`, "data-focus": field, onclick: () => state.fold(field, !shut) }, SAYS[field], icon("down"))),
-    h("ul", { id: `facet-${field}`, hidden: shut }, ...list.map((value) => row(field, value, most)), values.length > list.length ? h("li", {}, moreButton(field, values.length - list.length)) : null));
+    h("ul", { id: `facet-${field}`, hidden: shut }, ...list.map((value) => row(field, value, most)), rest(field, values, list)));
+}
+
+/** The way to the values not shown; those beyond the commonest are only to be had by name. */
+function rest(field, values, list) {
+  if (values.length > list.length) return h("li", {}, moreButton(field, values.length - list.length));
+  return values.length >= FACET_LIMIT ? h("li", { className: "hint" }, `The ${values.length} commonest. Type the name of any other.`) : null;
 }
 
 const moreButton = (field, left) => h("button", { type: "button", className: "rest", "data-focus": `${field}-rest`, onclick: () => { whole.add(field); draw(); } }, `${left} more`);

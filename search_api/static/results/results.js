@@ -7,6 +7,7 @@ import { remembered } from "../page/history.js";
 export const PAGE = 80;
 const MOST_AT_ONCE = 200;
 const NEAREST = 24;
+export const FACET_LIMIT = 60;
 export const FACETS = ["tag", "year", "format", "source", "collection"];
 const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, cutoff: null, cursor: null, tookMs: 0, degraded: [], error: null, question: null, nearest: false };
 
@@ -38,7 +39,7 @@ export async function ask({ quiet = false, wanted = 0 }) {
   results.busy = true;
   tell("asked", { quiet });
   try {
-    const first = await api.search({ ...body(now), facets: FACETS, limit: size(wanted) }, mine.signal);
+    const first = await api.search({ ...body(now), facets: FACETS, facet_limit: FACET_LIMIT, limit: size(wanted) }, mine.signal);
     Object.assign(results, { ...EMPTY, ...parts(first), hits: first.hits, facets: first.facets ?? {}, question: state.question(now) });
     if (!results.hits.length && results.hidden.value) await showNearest(now, mine);
     while (results.hits.length < wanted && results.cursor) await next(mine, size(wanted - results.hits.length));

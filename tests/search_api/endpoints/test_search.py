@@ -116,6 +116,11 @@ def test_facets_are_counts_of_what_one_would_see(client: TestClient, library: Li
     found = _search(client, q="format:png", facets=["tag", "format"])
     formats = {facet["value"]: facet["count"] for facet in found["facets"]["format"]}
     assert formats == {"png": 4, "jpeg": 2}
+    fewer = _search(client, q="format:png", facets=["tag", "format"], facet_limit=1)["facets"]
+    # What the query itself asks for is listed besides.
+    assert [len(fewer["tag"]), len(fewer["format"])] == [1, 2]
+    by_address = client.get("/v1/search?q=format:png&facets=tag,format&facet_limit=1").json()["facets"]
+    assert by_address == fewer
     for facet in found["facets"]["tag"][:5]:
         narrowed = _search(client, q=f'format:png tag:"{facet["value"]}"')
         assert narrowed["total"]["value"] == facet["count"] > 0
@@ -173,6 +178,7 @@ def test_unknown_tag_suggests_others(client: TestClient, library: Library) -> No
         ({"limit": 0}, "/body/limit"),
         ({"limit": 501}, "/body/limit"),
         ({"facets": ["colour"]}, "/body/facets/0"),
+        ({"facet_limit": 1001}, "/body/facet_limit"),
         ({"tag": ["dog"]}, "/body/tag"),
         ({"all": 1}, "/body/all"),
     ],

@@ -86,6 +86,8 @@ def test_one_refusal_costs_nobody_else(
     assert items[0]["error"]["status"] == 413
     job = client.get(answer.headers["location"]).json()
     assert [failure["name"] for failure in job["failures"]] == ["huge.png", "notes.txt", "empty.jpg"]
+    places = [failure["position"] for failure in job["failures"]]
+    assert [files[place - 1][1][0] for place in places] == ["huge.png", "notes.txt", "empty.jpg"]
 
 
 def test_broken_picture_fails_with_its_reason(
