@@ -8,6 +8,7 @@ Milvus Lite, or a server that somebody else has started. What is filled stays in
 """
 
 import argparse
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pyroaring import BitMap
 from sqlalchemy import Engine, make_url, text
+from threadpoolctl import threadpool_limits
 
 from benchmarks import search_report
 from benchmarks.library import DIMENSION, SHARES, Library, fill_postgres, keeping
@@ -137,7 +139,8 @@ class Measured:
 
     def _all_scores(self, target: Target) -> np.ndarray:
         rows = {"image": self.images, "caption": self.captions}
-        scores = sum(np.float32(target.weights[c]) * (rows[c] @ v) for c, v in target.vectors.items())
+        with threadpool_limits(os.cpu_count(), user_api="blas"):  # numpy as it is where nobody limits it
+            scores = sum(np.float32(target.weights[c]) * (rows[c] @ v) for c, v in target.vectors.items())
         scores[target.bonus_ids - 1] += target.bonus
         return scores
 

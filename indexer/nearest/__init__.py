@@ -26,6 +26,7 @@ from indexer.nearest.exact import Answer, Question
 from indexer.nearest.matrix import EmbeddingMatrix, as_array
 from indexer.nearest.memory import HeldEmbeddings
 from indexer.nearest.planner import Offer, Planner, Situation, deeper, first_depth
+from indexer.nearest.products import one_thread_each
 from indexer.nearest.progress import IndexProgress
 from indexer.nearest.ranking import Scores
 from indexer.nearest.stored import StoredEmbeddings, without_embeddings
@@ -65,6 +66,7 @@ class Nearest:
     """
 
     def __init__(self, store: EmbeddingStore, embedder_id: int, memory_bytes: int) -> None:
+        one_thread_each()
         self._store = store
         self._embedder_id = embedder_id
         self._held = HeldEmbeddings(embedder_id, store.dimension, memory_bytes)

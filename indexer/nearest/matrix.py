@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from indexer.nearest.products import products
 from indexer.nearest.ranking import Scores, scored
 from indexer.nearest.stored import cosines
 from indexer.nearest.target import Channel, Target
@@ -34,7 +35,7 @@ class ChannelRows:
 
     def scan(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Every image's best cosine (n,), NaN where it has no row; a little inexact, as BLAS is."""
-        values = self.vectors @ vector
+        values = products(self.vectors, vector)
         if self.rows is None:
             return values
         return _best(values[self.rows], self.start)
