@@ -1,8 +1,6 @@
 """What many tests share: real servers in a home of their own, started once for the whole run."""
 
 import os
-import subprocess
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -16,31 +14,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer import local_stack
 from indexer.catalog import connection
 from indexer.settings import Settings
+from tests.caretaker import caretaker
 
 ROOT = Path(__file__).parent.parent
 
 SERVER_URLS = ("postgres_url", "redis_url", "milvus_url")
-
-# Ends with its input, that is with pytest, however pytest ends; then nothing may be left behind.
-_CARETAKER = """
-import shutil, sys
-from pathlib import Path
-from indexer import local_stack
-sys.stdin.read()
-for home in map(Path, sys.argv[1:]):
-    local_stack.stop(home)
-    shutil.rmtree(home)
-"""
-
-
-def caretaker(home: Path) -> "subprocess.Popen[bytes]":
-    """Stops and removes `home` once its standard input closes, even because pytest was killed."""
-    return subprocess.Popen(
-        [sys.executable, "-c", _CARETAKER, str(home)],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from indexer import local_stack
 from indexer.catalog import connection, images
 from indexer.cli.workspace import worker_process
 from indexer.settings import Settings
-from tests.conftest import caretaker
+from tests.caretaker import caretaker
 
 COUNT = 160
 SIGHTLINE = [sys.executable, "-c", "from indexer.cli import main; main()"]

@@ -13,7 +13,7 @@ import pytest
 
 from indexer.cli.workspace import worker_process
 from indexer.settings import Settings
-from tests.conftest import caretaker
+from tests.caretaker import caretaker
 from tests.golden import GOLDEN, TINY, needs_golden, write_checkpoint
 
 pytestmark = needs_golden

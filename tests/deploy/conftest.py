@@ -18,7 +18,8 @@ from sqlalchemy import make_url
 
 from indexer import local_stack
 from indexer.settings import Settings
-from tests.conftest import ROOT, caretaker
+from tests.caretaker import caretaker
+from tests.conftest import ROOT
 from tests.deploy import compose
 
 COMMAND = "import sys; from indexer.cli import main; sys.argv[0] = 'sightline'; main()"

@@ -18,6 +18,7 @@ from typing import Any
 from indexer import local_stack
 from indexer.cli.workspace import worker_process
 from indexer.settings import Settings
+from tests.caretaker import caretaker
 
 SIGHTLINE = [sys.executable, "-c", "from indexer.cli import main; main()"]
 SERVICES = ("api", "worker", "postgres", "redis", "milvus")
@@ -32,7 +33,10 @@ def free_port() -> int:
 
 
 class Deployment:
-    """`sightline serve` over a home of its own, started again whenever it ends, as a supervisor would."""
+    """`sightline serve` over a home of its own, started again whenever it ends, as a supervisor would.
+
+    Should whoever started it be killed, everything is ended all the same; the home stays.
+    """
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home, self._settings = home, settings
@@ -46,6 +50,7 @@ class Deployment:
 
     def start(self) -> None:
         """Bring everything up; returns when `/readyz` says that all of it works."""
+        self._warden = caretaker(self.home, remove=False)
         self._keeper.start()
         self.wait_ready(180)
 
@@ -112,6 +117,7 @@ class Deployment:
             self._api.wait(timeout=60)
         self._keeper.join(timeout=60)
         self.run("stop", timeout_s=120)
+        self._warden.communicate(timeout=90)
         self._log.close()
 
     def environment(self) -> dict[str, str]:

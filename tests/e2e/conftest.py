@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from indexer.cli.demo import bundled_photographs
-from tests.conftest import caretaker
+from tests.caretaker import caretaker
 from tests.drills.deployment import SIGHTLINE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")

@@ -12,7 +12,8 @@ from indexer import local_stack
 from indexer.cli.demo import bundled_photographs
 from indexer.settings import Settings
 from search_api.app import create_app
-from tests.conftest import caretaker, own_database
+from tests.caretaker import caretaker
+from tests.conftest import own_database
 from tests.search_api.live import served
 from tests.search_api.locked import Locked, locked
 from workers.runtime import Runtime, build

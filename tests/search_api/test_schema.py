@@ -15,7 +15,7 @@ from schemathesis.config import SchemathesisConfig
 
 from indexer.settings import Settings
 from search_api.app import create_app
-from tests.conftest import caretaker
+from tests.caretaker import caretaker
 from tests.search_api.live import served
 
 # What is valid by its shape may still be a slip, a name that does not exist, no picture, what one has not seen, or a

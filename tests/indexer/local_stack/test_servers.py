@@ -18,7 +18,7 @@ from indexer.errors import ConfigurationError
 from indexer.local_stack import home as homes
 from indexer.local_stack import servers
 from indexer.settings import Settings
-from tests.conftest import caretaker
+from tests.caretaker import caretaker
 from tests.processes import ELSEWHERE, START, kill, lives, pids, starter
 
 
