@@ -1,6 +1,7 @@
 """One picture: why it was found, who says what, where a tag was seen, and one's own word."""
 
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -98,15 +99,13 @@ def test_the_number_is_told(detail: Locator) -> None:
     expect(detail.locator(".facts")).to_contain_text(f"id:{number}")
 
 
-def test_its_sku_is_told(detail: Locator, address: str) -> None:
-    """What the shop calls it."""
-    table = f"id,sku\n{detail.get_attribute('data-id')},Mug-7\n"
-    headers = {"content-type": "text/csv"}
-    assert httpx.post(f"{address}/v1/imports", content=table, headers=headers).json()["counts"] == {
-        "changed": 1
-    }
-    detail.page.reload()
-    expect(detail.locator(".facts")).to_contain_text("Mug-7")
+def test_its_sku_is_told(new_page: NewPage, address: str, photographs: list[Path]) -> None:
+    """What the shop calls it, also where it came to have the name later."""
+    again = {"file": ("mug.jpg", photographs[0].read_bytes())}
+    told = httpx.post(f"{address}/v1/images", files=again, data={"sku": "Mug-7"}).json()
+    assert told["items"][0]["status"] == "known"
+    page = new_page(f"/?image={told['items'][0]['image_id']}")
+    expect(page.locator(".facts")).to_contain_text("SKUMug-7")
 
 
 def test_a_caption_of_ones_own_is_shown_first_and_found(detail: Locator) -> None:

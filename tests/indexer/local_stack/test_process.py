@@ -132,7 +132,8 @@ while True:
     while sleeper(small_home).running() is None:
         time.sleep(0.02)
     assert local_stack.stop(small_home) == ["serve-8420", "sleeper"]
-    assert keeper.wait(5) < 0
+    assert not lives(keeper.pid)
+    keeper.wait(5)
     assert sleeper(small_home).running() is None
     assert local_stack.stop(small_home) == []
 
