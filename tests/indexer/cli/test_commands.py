@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from indexer import cli
 from tests.indexer.cli.conftest import Run
 
 
@@ -78,6 +79,11 @@ def test_a_file_to_resemble_must_be_readable(run: Run, tmp_path: Path) -> None:
     status, _, err = run("search", "--like", str(tmp_path / "gone.jpg"))
     assert status == 1
     assert "gone.jpg" in err
+
+
+def test_commands_are_where_they_are_said_to_be() -> None:
+    """A file is imported for the commands that are named beside it, so it has to have these and no other."""
+    assert {file: tuple(cli.of_file(file)) for file in cli.COMMANDS} == dict(cli.COMMANDS)
 
 
 def test_other_machines_are_not_served_without_keys(run: Run) -> None:
