@@ -47,9 +47,8 @@ def claim(session: Session, worker_id: int, most: int, ahead: int) -> list[int]:
 
 def waiting(session: Session) -> int:
     """How many images lie decoded."""
-    query = (
-        select(func.count()).select_from(Work).where(Work.prepared != "")
-    )  # "": there was nothing to decode
+    # "": there was nothing to decode.
+    query = select(func.count()).select_from(Work).where(Work.prepared != "")
     return session.execute(query).scalar_one()
 
 

@@ -31,9 +31,8 @@ class IndexProgress:
         with self._lock:
             looked_at, share = self._known.get(channel, (-LOOK_S, 0.0))
             due = now - looked_at >= LOOK_S
-            if (
-                due
-            ):  # others go by what was known meanwhile: nobody waits behind a Milvus that does not answer
+            if due:
+                # Others go by what was known meanwhile: nobody waits behind a Milvus that does not answer.
                 self._known[channel] = now, share
         if due:
             share = self._store.indexed(channel)

@@ -3,8 +3,8 @@
 import { h, marked } from "../page/dom.js";
 import { percent, score } from "../page/format.js";
 import { icon } from "../page/icons.js";
-import * as state from "../page/state.js";
 import { may } from "../page/session.js";
+import * as state from "../page/state.js";
 import { results } from "./results.js";
 import * as selection from "./selection.js";
 
