@@ -12,8 +12,13 @@ const MAY = {
   "tags.write": "write tags, captions, collections and searches",
 };
 
+let found;
+/** The scopes of the key in use; null where the server did not tell. */
+const scopes = new Promise((resolve) => { found = resolve; });
+
 export async function initSession() {
   const session = await api.session().catch(() => null);
+  found(session?.scopes ?? null);
   if (!session) return;
   // What needs another scope is hidden by its `data-needs`.
   document.documentElement.dataset.scopes = session.scopes.join(" ");
@@ -24,15 +29,15 @@ export async function initSession() {
     h("ul", {}, h("li", {}, h("button", { type: "button", onclick: leave }, icon("out"), ...line("Sign out"))))));
 }
 
-/** Whether the key in use opens this; true as long as that is not known. */
-export function may(scope) {
-  const { scopes } = document.documentElement.dataset;
-  return scopes === undefined || scopes.split(" ").some((held) => held === scope || held === "admin");
+/** Whether the key in use opens this, once that is known; true where the server does not tell. */
+export async function may(scope) {
+  const held = await scopes;
+  return held === null || held.includes(scope) || held.includes("admin");
 }
 
-function told(scopes) {
-  if (scopes.includes("admin")) return "do everything";
-  const words = Object.keys(MAY).filter((scope) => scopes.includes(scope)).map((scope) => MAY[scope]);
+function told(held) {
+  if (held.includes("admin")) return "do everything";
+  const words = Object.keys(MAY).filter((scope) => held.includes(scope)).map((scope) => MAY[scope]);
   return words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words[0];
 }
 

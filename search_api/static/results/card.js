@@ -37,7 +37,8 @@ function spoken(hit) {
 
 function picture(image) {
   if (!image.thumbnail_url) return h("span", { className: "gone" }, "no thumbnail");
-  const drawn = h("img", { src: image.thumbnail_url, alt: "", decoding: "async", onload: () => drawn.classList.add("here"), onerror: () => drawn.replaceWith(h("span", { className: "gone" }, may("images.read") ? "thumbnail missing" : "not for this key to see")) });
+  const without = async () => drawn.replaceWith(h("span", { className: "gone" }, await may("images.read") ? "thumbnail missing" : "not for this key to see"));
+  const drawn = h("img", { src: image.thumbnail_url, alt: "", decoding: "async", onload: () => drawn.classList.add("here"), onerror: without });
   return drawn;
 }
 
