@@ -301,7 +301,9 @@ def _recognise(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(HEAD)
     except OSError as error:
-        raise ImageUnreadable(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise ImageUnreadable(
+            f"{path} cannot be read: {error.strerror or error}. Check that it exists and may be read."
+        ) from error
     sniff(head)
 
 

@@ -188,7 +188,9 @@ def read_file(path: Path, uri: str, max_bytes: int) -> images.NewFile:
                 )
             digest = content_hash(file.read(max_bytes + 1))
     except OSError as error:
-        raise ImageUnreadable(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise ImageUnreadable(
+            f"{path} cannot be read: {error.strerror or error}. Check that it exists and may be read."
+        ) from error
     return images.NewFile(digest, facts.st_size, "path", uri, facts.st_mtime_ns)
 
 

@@ -45,7 +45,9 @@ class Rows:
         try:
             opened = file.open("rb")
         except OSError as error:
-            raise ConfigurationError(f"{file} cannot be read: {error.strerror}.") from error
+            raise ConfigurationError(
+                f"{file} cannot be read: {error.strerror}. Check that it exists and may be read."
+            ) from error
         with opened:
             table = read(opened)
             self.unknown_columns = unknown_columns(table)

@@ -147,7 +147,9 @@ def _example(searcher: Searcher, workspace: Workspace, text: str) -> Term:
     try:
         data = Path(text).read_bytes()
     except OSError as error:
-        raise ImageUnreadable(f"{error.filename} cannot be read: {error.strerror}.") from error
+        raise ImageUnreadable(
+            f"{error.filename} cannot be read: {error.strerror}. Check that it exists and may be read."
+        ) from error
     pixels = decode(data, [embedder.input], Limits(**workspace.settings.images.model_dump())).inputs[0]
     return ExampleTerm(examples.encode(embedder.embed_images(pixels[None])[0], embedder.identity.version))
 

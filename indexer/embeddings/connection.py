@@ -15,6 +15,8 @@ _SERVER_IN_A_WHEEL = re.compile(r"v2\.[0-3]\.\d+-lite")
 _NO_ANSWER = (2, 4, 14)  # pymilvus's "cannot connect"; gRPC's "deadline exceeded" and "unavailable"
 # A shared subchannel would go on refusing, during its back-off, when the server has long been up again.
 _CHANNEL_OPTIONS = {"grpc.use_local_subchannel_pool": 1, "grpc.initial_reconnect_backoff_ms": 100}
+# Milvus Lite takes pings while nothing is asked for an attack and hangs up; a socket needs none to stay open.
+_SOCKET_OPTIONS = {"grpc.keepalive_permit_without_calls": 0}
 
 
 class Refused(ServiceUnavailable):
@@ -92,7 +94,7 @@ class MilvusConnection:
             token=self._token or "",
             timeout=self._timeout_s,
             dedicated=True,
-            grpc_options=_CHANNEL_OPTIONS,
+            grpc_options=_CHANNEL_OPTIONS | (_SOCKET_OPTIONS if self._url.startswith("unix:") else {}),
         )
 
     def _drop(self, client: Any) -> None:

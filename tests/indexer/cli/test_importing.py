@@ -144,7 +144,7 @@ def test_a_watched_folder(
         (("index",), "Name files or folders"),
         (("index", "--dry-run", "--url", "https://a/b.jpg"), "leave out --url"),
         (("index", "--watch", "/no/such/folder"), "--watch watches folders"),
-        (("import", "/no/such/file.csv"), "cannot be read"),
+        (("import", "/no/such/file.csv"), "Check that it exists"),
     ],
 )
 def test_slips_are_told(sightline: Run, arguments: tuple[str, ...], told: str) -> None:
