@@ -100,6 +100,12 @@ class Source(Base):
         # A digest keeps long addresses inside a b-tree row.
         Index("uq_sources_kind_uri", "kind", sql("md5(uri)"), unique=True),
         Index("ix_sources_external_id", "external_id", postgresql_where=sql("external_id IS NOT NULL")),
+        # By bytes: only so a beginning is a range of the index.
+        Index(
+            "ix_sources_sku",
+            sql('lower(external_id COLLATE "C")'),
+            postgresql_where=sql("external_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -20,7 +20,7 @@ from search_api.schemas.images import (
 )
 from search_api.schemas.imports import DryRunOut, ImportOut, RowOut, UrlIn, UrlsIn
 from search_api.schemas.jobs import FailureOut, JobDetail, JobOut, JobsOut
-from search_api.schemas.query import ChipOut, KeyOut, KeysOut, ParseIn, ParseOut
+from search_api.schemas.query import ChipOut, KeyOut, KeysOut, ParseIn, ParseOut, ValueOut, ValuesOut
 from search_api.schemas.removals import RemovalIn, RemovalOut, RemovedItem
 from search_api.schemas.search import (
     MAX_TEXT,
@@ -118,5 +118,7 @@ __all__ = [
     "UploadOut",
     "UrlIn",
     "UrlsIn",
+    "ValueOut",
+    "ValuesOut",
     "WhyOut",
 ]

@@ -44,3 +44,16 @@ class KeysOut(BaseModel):
     """Every key of the query language."""
 
     keys: list[KeyOut]
+
+
+class ValueOut(BaseModel):
+    """A value in use."""
+
+    value: str = Field(examples=["A-1001"])
+    images: int = Field(description="how many images have it")
+
+
+class ValuesOut(BaseModel):
+    """Values that begin with what was typed, in order."""
+
+    values: list[ValueOut]

@@ -1,8 +1,11 @@
 """Searching by words and conditions: the box, what it suggests, the chips, slips, what is held back."""
 
 import re
+from pathlib import Path
 from urllib.parse import quote
 
+import httpx
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Arrival, NewPage
@@ -51,6 +54,35 @@ def test_tags_are_suggested_with_counts(page: Page, common_tag: tuple[str, int])
     option.click()
     expect(box).to_have_value(re.compile("^tag:"))
     expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+
+
+@pytest.fixture(scope="module")
+def sku(address: str, photographs: list[Path]) -> str:
+    """What the shop calls one of the pictures."""
+    again = {"file": ("lamp.jpg", photographs[1].read_bytes())}
+    told = httpx.post(f"{address}/v1/images", files=again, data={"sku": "Lamp 12/b"}).json()
+    assert told["items"][0]["status"] == "known"
+    return "Lamp 12/b"
+
+
+@pytest.mark.parametrize("typed", ["lam", "sku:lam"])
+def test_skus_are_suggested(page: Page, sku: str, typed: str) -> None:
+    """As they begin, also where nobody said that it is one."""
+    page.locator("#text").press_sequentially(typed, delay=20)
+    page.get_by_role("option").filter(has_text=f"sku:{sku}1 picture").click()
+    expect(page.locator("#text")).to_have_value(f'sku:"{sku}" ')
+    expect(page.locator("#summary")).to_have_text("1 picture")
+
+
+def test_a_sku_among_words_is_told(page: Page, sku: str) -> None:
+    """Pasted into the box it is ranked by like any words; one press asks for what was meant."""
+    page.locator("#text").fill(sku.lower())
+    page.keyboard.press("Enter")
+    expect(page.locator("#meant")).to_have_text(f"{sku} is a SKU.Show its picture")
+    page.get_by_role("button", name="Show its picture").click()
+    expect(page).to_have_url(re.compile(r"\?q=sku%3A%22Lamp\+12"))
+    expect(page.locator("#summary")).to_have_text("1 picture")
+    expect(page.locator("#meant")).to_be_hidden()
 
 
 def test_keys_and_their_values_are_suggested(page: Page) -> None:

@@ -8,6 +8,10 @@ import { quoted } from "../query/edit.js";
 import { keys } from "../query/keys.js";
 
 const TAGS = 7;
+const VALUES = 5;
+const SKUS = 3;
+const SKUS_FROM = 3; // letters
+const OWN = ["sku", "collection"];
 const KEYS_SHOWN = 3;
 const WORDS = 3;
 const WAIT_MS = 60;
@@ -41,7 +45,7 @@ async function look() {
   const offered = [...valuesOf(language, fragment), ...keysLike(language, fragment)];
   if (signal.aborted) return undefined;
   try {
-    open([...(await tags(fragment, signal)), ...offered]);
+    open([...(await Promise.all([tags(fragment, signal), own(fragment, signal)])).flat(), ...offered]);
   } catch (error) {
     // Suggestions are a courtesy: the search itself reports what is wrong.
     if (error.name !== "AbortError") open(offered);
@@ -72,6 +76,16 @@ async function tags(fragment, signal) {
   if (best < 0) return [];
   const start = tails[best][1];
   return found[best].map((tag) => ({ drawn: "tag", sign, name: tag.name, alias: tag.alias, note: count(tag.count, "picture"), start, end, text: `${sign}tag:${quoted(tag.name)} ` }));
+}
+
+/** People's own values of the key before the colon; without a key, SKUs: they are pasted as they are. */
+async function own({ sign, key, written, start, end }, signal) {
+  if (key ? !OWN.includes(key) : written.length < SKUS_FROM) return [];
+  const wanted = key ?? "sku";
+  const found = await api.values(wanted, written, key ? VALUES : SKUS, signal);
+  return found.map(({ value, images }) => ({
+    drawn: "key", sign, name: `${wanted}:${value}`, note: count(images, "picture"), start, end, text: `${sign}${wanted}:${quoted(value)} `,
+  }));
 }
 
 /** The last three words, the last two, the last, each with where it starts: names of tags have several. */

@@ -58,6 +58,7 @@ export const signOut = () => ask("/v1/session", { method: "DELETE" }).then(told)
 
 export const search = (body, signal) => call("/v1/search", { ...json("POST", body), signal });
 export const complete = (prefix, limit, signal) => call(address("/v1/tags/complete", { prefix, limit }), { signal }).then((found) => found.tags);
+export const values = (key, prefix, limit, signal) => call(address("/v1/query/values", { key, prefix, limit }), { signal }).then((found) => found.values);
 export const image = (id, signal) => call(`/v1/images/${id}`, { signal });
 export const heat = (id, name, signal) => call(`/v1/images/${id}/tags/${encodeURIComponent(name)}/heat`, { signal });
 export const keys = () => call("/v1/query/keys").then((found) => found.keys);

@@ -9,6 +9,7 @@ import { initBulk } from "../results/bulk.js";
 import { initExporting } from "../results/exporting.js";
 import { initGrid } from "../results/grid.js";
 import { initGridKeys } from "../results/grid_keys.js";
+import { initMeant } from "../results/meant.js";
 import { initNotices } from "../results/notices.js";
 import { initPast } from "../results/past.js";
 import { initPlace } from "../results/place.js";
@@ -36,7 +37,7 @@ document.querySelector(".brand").addEventListener("click", (event) => {
   $("text").focus();
 });
 for (const init of [
-  initTheme, initSlip, initBox, initChips, initSelection, initGrid, initGridKeys, initPlace, initNotices, initSummary,
+  initTheme, initSlip, initBox, initChips, initSelection, initGrid, initGridKeys, initPlace, initNotices, initMeant, initSummary,
   initRail, initSaved, initPast, initExporting, initBulk, initResults, initDetail, initDrop, initUploads, initQueue, initKeys, initSession,
 ]) init();
 ask({ wanted: remembered() });

@@ -37,3 +37,19 @@ def test_every_key_has_examples_that_work(client: TestClient) -> None:
         assert key["examples"]
         for example in key["examples"]:
             assert client.post("/v1/query/parse", json={"q": example}).status_code == 200
+
+
+def test_values_are_completed(client: TestClient, photographs: dict[str, bytes]) -> None:
+    """SKUs and collections there are; another key's values are not people's own."""
+    file = {"file": ("mug.jpg", next(iter(photographs.values())))}
+    client.post("/v1/images", files=file, data={"sku": "Mug-7"})
+    client.post("/v1/collections", json={"name": "Mugs"})
+    asked = "/v1/query/values"
+    assert client.get(asked, params={"key": "sku", "prefix": "mug"}).json() == {
+        "values": [{"value": "Mug-7", "images": 1}]
+    }
+    assert client.get(asked, params={"key": "collection", "prefix": "mug"}).json() == {
+        "values": [{"value": "Mugs", "images": 0}]
+    }
+    assert client.get(asked, params={"key": "format", "prefix": "j"}).status_code == 422
+    assert client.get(asked, params={"key": "sku", "prefix": "mug\0"}).status_code == 422
