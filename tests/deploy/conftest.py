@@ -108,7 +108,7 @@ class Machine:
         environment["PATH"] = f"{_programs(self.folder)}:{environment['PATH']}"
         return subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
 
-    def wait(self, service: str, process: "subprocess.Popen[str]", patience_s: float = 90) -> None:
+    def wait(self, service: str, process: "subprocess.Popen[str]", patience_s: float = 240) -> None:
         """Until it is healthy; what it logged if it never is."""
         deadline = time.monotonic() + patience_s
         while not self.healthy(service):

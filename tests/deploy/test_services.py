@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.deploy import compose
 from tests.deploy.conftest import SERVICES, Machine
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
