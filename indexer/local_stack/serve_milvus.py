@@ -15,8 +15,12 @@ from types import FrameType
 
 from milvus_lite.adapter.grpc.server import DEFAULT_MAX_WORKERS, _build_server
 from milvus_lite.db import MilvusLite
+from milvus_lite.engine import collection
 
 DRAIN_S = 5.0
+# Filters are kept parsed, the last 256 of each collection. Ours are lists of ids, up to 50,000, of which hardly two are
+# the same: together they would hold gigabytes for nothing.
+collection.FILTER_CACHE_SIZE = 1
 
 
 def main(data: str, socket: str) -> None:
