@@ -112,7 +112,7 @@ def direction(seed: int) -> np.ndarray:
 
 
 def open_library(engine: Engine, milvus_url: str, index: Literal["FLAT", "HNSW"] = "FLAT") -> Library:
-    """An empty library; by itself its Milvus is exact, whichever that is: plans are compared with scoring everything."""
+    """An empty library, exact by itself in whichever Milvus: plans are compared with scoring everything."""
     version = uuid.uuid4().hex[:12]
     identity = ModelIdentity("embedder", "test", version)
     store = EmbeddingStore(milvus_url, dimension=DIMENSION, model=identity, index=index)
