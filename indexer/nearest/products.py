@@ -16,9 +16,8 @@ from threadpoolctl import threadpool_limits
 _WORTH = 2**22  # numbers in a piece: fewer are multiplied sooner than handed over
 
 
-@cache
 def one_thread_each() -> None:
-    """Have this process's BLAS libraries use the thread that calls them and no other, from now on."""
+    """Have the BLAS libraries this process has loaded use the thread that calls them and no other, from now on."""
     threadpool_limits(1, user_api="blas")
 
 
