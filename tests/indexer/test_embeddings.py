@@ -109,6 +109,8 @@ def fill(store: EmbeddingStore) -> Iterator[Filled]:
     store.upsert_images(range(IMAGES), content.images)
     of_image = [caption // CAPTIONS_EACH for caption in range(IMAGES * CAPTIONS_EACH)]
     store.upsert_captions(range(len(of_image)), of_image, content.captions)
+    for channel, rows in (("images", IMAGES), ("captions", IMAGES * CAPTIONS_EACH)):
+        assert comes_to_hold(lambda c=channel, n=rows: len(store.nearest(c, unit(1)[0], n)[0]) == n)  # type: ignore[misc]
     yield content
     store.close()
 
