@@ -363,29 +363,30 @@ def test_every_change_holds_the_write_lock(lite: local_stack.Endpoints) -> None:
 
 def test_a_killed_milvus_is_missed_then_found_again(lite: local_stack.Endpoints, stack_home: Path) -> None:
     """While it is gone: one clear error, at once. When it is back: every row, and no reload by the caller."""
-    with fill(open_store(lite.milvus_url)) as filled:
-        _killed_and_found_again(filled, stack_home)
+    store = open_store(lite.milvus_url)
+    with fill(store):
+        query = unit(1, seed=6)[0]
+        before, _ = store.nearest("images", query, 20)
+        _kill_milvus(stack_home)
+        assert not store.healthy()
+        with pytest.raises(ServiceUnavailable, match="SIGHTLINE_MILVUS_URL") as refusal:
+            store.nearest("images", query, 20)
+        assert refusal.value.service == "milvus"
+
+        local_stack.endpoints(_private(stack_home))
+
+        assert (store.nearest("images", query, 20)[0] == before).all()
+        assert store.healthy()
+        assert image_ids(store) == list(range(IMAGES))
+        assert store.count("captions") == IMAGES * CAPTIONS_EACH
 
 
-def _killed_and_found_again(filled: Filled, home: Path) -> None:
-    query = unit(1, seed=6)[0]
-    before, _ = filled.store.nearest("images", query, 20)
+def _kill_milvus(home: Path) -> None:
     pid = next(service.pid for service in local_stack.status(home) if service.name == "milvus")
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     while start_mark(pid) is not None:
         pass
-    assert not filled.store.healthy()
-    with pytest.raises(ServiceUnavailable, match="SIGHTLINE_MILVUS_URL") as refusal:
-        filled.store.nearest("images", query, 20)
-    assert refusal.value.service == "milvus"
-
-    local_stack.endpoints(_private(home))
-
-    assert (filled.store.nearest("images", query, 20)[0] == before).all()
-    assert filled.store.healthy()
-    assert image_ids(filled.store) == list(range(IMAGES))
-    assert filled.store.count("captions") == IMAGES * CAPTIONS_EACH
 
 
 def test_a_missing_collection_names_the_repair(stack: local_stack.Endpoints) -> None:
