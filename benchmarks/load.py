@@ -120,13 +120,13 @@ def measure(deployment: Deployment, concurrent: int, seconds: float) -> Load:
 
 
 def soak(deployment: Deployment, minutes: float, concurrent: int = 10) -> dict[str, object]:
-    """MB each service has to itself while it is searched all the time, at a quarter of the time and at the end."""
+    """MB of each service that no file backs while it is searched all the time, at a quarter and at the end."""
     samples = []
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as clients:
         asking = clients.submit(asked, deployment.url, concurrent, minutes * 60)
         while not asking.done():
             time.sleep(SAMPLE_S)
-            samples.append(memory(deployment, "uss"))
+            samples.append(memory(deployment, "anonymous"))
         times, failed = asking.result()
     settled = samples[len(samples) // 4 :]
     growth = {name: _slope([sample[name] for sample in settled]) for name in SERVICES}

@@ -7,10 +7,11 @@ import psutil
 from tests.drills.deployment import SERVICES, Deployment
 
 
-def memory(deployment: Deployment, kind: Literal["pss", "uss"] = "pss") -> dict[str, float]:
-    """MB of each service with its own children, by name: what is shared shared out (PSS), or left out (USS).
+def memory(deployment: Deployment, kind: Literal["pss", "anonymous"] = "pss") -> dict[str, float]:
+    """MB of each service with its own children, by name: what is shared shared out (PSS), or what no file backs.
 
-    PSS adds up, but changes when anybody else begins or ends that shares a library; USS only by what one does oneself.
+    PSS adds up, but changes when anybody else begins or ends that shares a library; memory that no file backs only by
+    what one does oneself.
     """
     pids = {service: deployment.pid(service) for service in SERVICES}
     return {
@@ -24,7 +25,7 @@ def _tree(pid: int, others: set[int], kind: str) -> int:
     """Of a process and its children, without those that are services themselves."""
     try:
         process = psutil.Process(pid)
-        own = int(getattr(process.memory_full_info(), kind))
+        own = int(sum(getattr(part, kind) for part in process.memory_maps()))
         children = process.children()
     except psutil.Error:  # it has just ended
         return 0

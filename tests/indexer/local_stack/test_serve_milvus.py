@@ -3,18 +3,26 @@
 from pathlib import Path
 
 import psutil
+import pytest
 from pymilvus import MilvusClient
 
 from indexer import local_stack
 
 MB = 1_000_000
 IDS = 20_000
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def _pid(home: Path) -> int:
+    """Of the Milvus of `home`."""
+    pid = next(service.pid for service in local_stack.status(home) if service.name == "milvus")
+    assert pid is not None
+    return pid
 
 
 def _own_memory(home: Path) -> int:
     """Bytes the Milvus of `home` has to itself."""
-    pid = next(service.pid for service in local_stack.status(home) if service.name == "milvus")
-    uss: int = psutil.Process(pid).memory_full_info().uss
+    uss: int = psutil.Process(_pid(home)).memory_full_info().uss
     return uss
 
 
@@ -35,4 +43,20 @@ def test_filters_it_was_asked_with_are_not_kept(stack: local_stack.Endpoints, st
         search(start)
     assert _own_memory(stack_home) - before < 20 * MB  # kept, they would be above fifty
     milvus.drop_collection("kept")
+    milvus.close()
+
+
+@pytest.mark.skipif(
+    not HUGE_PAGES.exists() or "[madvise]" not in HUGE_PAGES.read_text(),
+    reason="This kernel gives huge pages to everybody or nobody, not to those that ask.",
+)
+def test_it_asks_for_no_huge_pages(stack: local_stack.Endpoints, stack_home: Path) -> None:
+    """With them the kernel fills holes with zeros, minutes after the work: memory grows while nothing is done."""
+    milvus = MilvusClient(stack.milvus_url, timeout=30, dedicated=True)
+    milvus.create_collection("pages", dimension=64, metric_type="IP")
+    milvus.insert("pages", [{"id": number, "vector": [1.0] * 64} for number in range(5000)])
+    milvus.search("pages", data=[[1.0] * 64], limit=10)
+    rollup = Path(f"/proc/{_pid(stack_home)}/smaps_rollup").read_text()
+    assert int(rollup.split("AnonHugePages:")[1].split()[0]) == 0
+    milvus.drop_collection("pages")
     milvus.close()
