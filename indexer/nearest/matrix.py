@@ -43,9 +43,9 @@ class ChannelRows:
     def gather(self, places: NDArray[np.intp], vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `scan`, of the images at `places` only."""
         if self.rows is None:
-            return self.vectors[places] @ vector
+            return products(self.vectors[places], vector)
         rows, start = self._rows_of(places)
-        return _best(self.vectors[rows] @ vector, start)
+        return _best(products(self.vectors[rows], vector), start)
 
     def exact(self, places: NDArray[np.intp], vector: NDArray[np.float32]) -> NDArray[np.float64]:
         """As `gather`, in the one way that decides."""

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from indexer.catalog import annotations, changes
 from indexer.catalog.stored_embeddings import unit
+from indexer.nearest.products import products
 
 SIZE = 4096  # images: a quantile of so many strays by less than one percent of the library
 LEAST_DEVIATION = 1e-3  # of a cosine: embeddings kept in float16 tell no finer
@@ -209,8 +210,7 @@ def read_sample(session: Session, ids: np.ndarray, embedder_id: int) -> Sample:
 
 def _products(rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """(n,) inner products; none have no width to compare."""
-    products: np.ndarray = rows @ vector if len(rows) else np.zeros(0, np.float32)
-    return products
+    return products(rows, vector) if len(rows) else np.zeros(0, np.float32)
 
 
 def _unpacked(packed: list[bytes]) -> np.ndarray:
