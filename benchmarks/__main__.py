@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import search, stages, tags
-from indexer import local_stack
+from tests.caretaker import cared_for
 
 SIZES = (10_000, 100_000)
 
@@ -19,15 +19,12 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sightline-bench-") as folder:
         photographs, made_up, tagged = (Path(folder) / name for name in ("photographs", "made-up", "tagged"))
-        try:
+        with cared_for(photographs, made_up, tagged):
             if not options.skip_stages:
                 stages.run(photographs, options.photos)
             search.run(made_up, options.sizes)
             if options.tags:
                 tags.run(tagged, options.tags)
-        finally:
-            for home in (photographs, made_up, tagged):
-                local_stack.stop(home)
 
 
 main()

@@ -23,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer import local_stack
 from indexer.catalog import images
 from indexer.ingest import read_file
 from indexer.query import Query, TextTerm
@@ -32,6 +31,7 @@ from indexer.search.evidence import WEIGHTS
 from indexer.settings import Settings
 from indexer.training.data import Photo, held_out, read_photos, training_photos
 from search_api.services import Services, open_services
+from tests.caretaker import cared_for
 from workers.runtime import build
 
 TEST_DATA = Path(os.environ.get("SIGHTLINE_TEST_DATA", Path(__file__).parents[2] / "shared"))
@@ -207,14 +207,11 @@ def main() -> None:
     unseen = [photo for photo, out in zip(every, held_out(every, 0.05, 0), strict=True) if out]
     with tempfile.TemporaryDirectory(prefix="sightline-cutoff-") as folder:
         homes = Path(folder) / "training", Path(folder) / "validation"
-        try:
+        with cared_for(*homes):
             train, val = indexed(homes[0], unseen, 4), indexed(homes[1], read_photos(VAL), 5)
             RESULT.write_text(report(train, val), encoding="utf-8")
             for collection in (train, val):
                 collection.services.close()
-        finally:
-            for home in homes:
-                local_stack.stop(home)
     sys.stdout.write(RESULT.read_text(encoding="utf-8"))
 
 

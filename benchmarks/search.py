@@ -32,6 +32,7 @@ from indexer.postings import Postings
 from indexer.predictors import ModelIdentity
 from indexer.query import Order, TagIs
 from indexer.settings import Settings
+from tests.caretaker import cared_for
 
 R = TypeVar("R")
 TOP = 10
@@ -95,7 +96,8 @@ class Measured:
         yield from self._tags_only()
         for kind in KINDS:
             targets = list(self._targets(kind))
-            scores = [_timed(lambda t=target: self._all_scores(t)) for target in targets]
+            with threadpool_limits(os.cpu_count(), user_api="blas"):  # numpy as it is where nobody limits it
+                scores = [_timed(lambda t=target: self._all_scores(t)) for target in targets]
             for share in SHARES:
                 truth, numpy_ms = self._exact_scan(scores, share)
                 yield self._cell(kind, share, "numpy", numpy_ms, None, {})
@@ -139,8 +141,7 @@ class Measured:
 
     def _all_scores(self, target: Target) -> np.ndarray:
         rows = {"image": self.images, "caption": self.captions}
-        with threadpool_limits(os.cpu_count(), user_api="blas"):  # numpy as it is where nobody limits it
-            scores = sum(np.float32(target.weights[c]) * (rows[c] @ v) for c, v in target.vectors.items())
+        scores = sum(np.float32(target.weights[c]) * (rows[c] @ v) for c, v in target.vectors.items())
         scores[target.bonus_ids - 1] += target.bonus
         return scores
 
@@ -294,10 +295,8 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=100, help="for each cell")
     parser.add_argument("--memory-only", action="store_true", help="leave Milvus empty and what needs it out")
     options = parser.parse_args()
-    try:
+    with cared_for(options.home):
         run(options.home, options.sizes, options.queries, options.milvus, memory_only=options.memory_only)
-    finally:
-        local_stack.stop(options.home)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from indexer.backup import back_up
 from indexer.catalog import connection
 from indexer.settings import Settings
 from indexer.storage import Storage
+from tests.caretaker import cared_for
 
 EMBEDDER = """
     INSERT INTO annotators (id, kind, name, version) OVERRIDING SYSTEM VALUE VALUES (9, 'embedder', 'made-up', '1')
@@ -51,15 +52,13 @@ def run(images: int, each: int, dimension: int) -> None:
     """Fill, measure, print as Markdown."""
     with tempfile.TemporaryDirectory(prefix="sightline-sizes-") as folder:
         home = Path(folder) / "home"
-        try:
+        with cared_for(home):
             url = local_stack.endpoints(Settings(home=home)).postgres_url
             connection.migrate(url)
             engine = connection.connect(url)
             fill(engine, images, each, dimension)
             _print(engine, images, each, dimension, Path(folder))
             engine.dispose()
-        finally:
-            local_stack.stop(home)
 
 
 def _print(engine: Engine, images: int, each: int, dimension: int, folder: Path) -> None:

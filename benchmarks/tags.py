@@ -32,6 +32,7 @@ from indexer.postings import FIELDS, Postings
 from indexer.query import Order, Query
 from indexer.settings import Settings
 from indexer.stage_clock import StageClock
+from tests.caretaker import cared_for
 
 TAGS, EACH = 10_000, 30
 SEARCHES = 400
@@ -61,10 +62,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sightline-bench-") as folder:
         home = options.home or Path(folder) / "tags"
-        try:
+        with cared_for(home):
             run(home, options.images, options.searches, options.results)
-        finally:
-            local_stack.stop(home)
 
 
 def run(home: Path, images: int, searches: int = SEARCHES, results: Path | None = None) -> None:

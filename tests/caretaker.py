@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Ends with its input, that is with whoever started it.
@@ -29,3 +31,14 @@ def caretaker(home: Path, *, remove: bool = True) -> "subprocess.Popen[bytes]":
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
     )
+
+
+@contextmanager
+def cared_for(*homes: Path) -> Iterator[None]:
+    """What runs for these homes is ended afterwards, even if we are killed meanwhile; the homes stay."""
+    caretakers = [caretaker(home, remove=False) for home in homes]
+    try:
+        yield
+    finally:
+        for one in caretakers:
+            one.communicate()
