@@ -68,6 +68,21 @@ def test_suggestions_are_chosen_by_arrows(page: Page, common_tag: tuple[str, int
     page.keyboard.press("Escape")
     expect(page.get_by_role("listbox")).to_be_hidden()
     expect(box).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(box).not_to_be_focused()
+    expect(box).to_have_value(re.compile("form$"))
+
+
+def test_shortcuts_work_from_the_empty_box(page: Page) -> None:
+    """It has the focus from the start: whoever presses / out of habit writes no slash, and ? opens the help."""
+    box = page.locator("#text")
+    box.focus()
+    page.keyboard.press("/")
+    page.keyboard.type("what? 1/2")
+    expect(box).to_have_value("what? 1/2")
+    box.fill("")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Help")).to_be_visible()
 
 
 def test_help_lists_the_keys_and_the_language(page: Page) -> None:

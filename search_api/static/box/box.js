@@ -84,7 +84,7 @@ function commit({ live = false } = {}) {
 
 function onKey(event) {
   if (suggest.onKey(event)) return;
-  if (event.key === "Escape" && !$("text").value) $("text").blur();
+  if (event.key === "Escape") $("text").blur();
   else if (event.key === "ArrowDown" && results.hits.length) {
     event.preventDefault();
     dispatchEvent(new CustomEvent("enter-grid"));

@@ -9,7 +9,7 @@ const SHORTCUTS = [
     [["/"], "go to the search box"],
     [["f"], "narrow by facets"],
     [["Ctrl V"], "search by a copied picture"],
-    [["Esc"], "close, or let go of the selection"],
+    [["Esc"], "close, leave the box, or let go of the selection"],
     [["?"], "this help"],
   ]],
   ["Among the pictures", [
@@ -45,13 +45,16 @@ function open() {
 }
 
 function onKey(event) {
-  if (writing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if ((writing(event.target) && !begins(event)) || event.ctrlKey || event.metaKey || event.altKey) return;
   const inDialog = document.querySelector("dialog[open]");
   const run = { "?": () => { if (!$("help").open) open(); }, "/": inDialog ? null : toBox, f: inDialog ? null : toFacets }[event.key];
   if (!run) return;
   event.preventDefault();
   run();
 }
+
+/** The box has the focus from the start: no query begins with one of these, so they mean there what they mean elsewhere. */
+const begins = ({ target, key }) => target === $("text") && !target.value && (key === "/" || key === "?");
 
 function toBox() {
   $("text").focus();
