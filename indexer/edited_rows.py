@@ -11,8 +11,8 @@ from indexer.search.fingerprints import digest, spoken
 
 
 def _edited(row: Row, now: Mapping[str, str | None]) -> dict[str, str]:
-    """The cells of a row that are neither as they were exported nor as they are now."""
-    marks = dict(zip(now, row.cells.get("as_exported", "").split("-"), strict=False))
+    """The cells of a row that are neither as they were exported nor as they are now; not those that are empty."""
+    marks = _marks(row, now)
     return {
         column: cell
         for column, shown in now.items()
@@ -20,6 +20,18 @@ def _edited(row: Row, now: Mapping[str, str | None]) -> dict[str, str]:
         and digest(cell) != marks.get(column)
         and spoken(cell) != spoken(shown)
     }
+
+
+def _emptied(row: Row, now: Mapping[str, str | None]) -> list[str]:
+    """The columns in which a row says nothing, though they were exported with words and still have some."""
+    marks = _marks(row, now)
+    return [
+        name for name, shown in now.items() if shown and name in row.empty and marks.get(name) != digest("")
+    ]
+
+
+def _marks(row: Row, now: Mapping[str, str | None]) -> dict[str, str]:
+    return dict(zip(now, row.cells.get("as_exported", "").split("-"), strict=False))
 
 
 def said_anew(row: Row, view: ImageView) -> Said:
@@ -40,17 +52,21 @@ def said_anew(row: Row, view: ImageView) -> Said:
     return Said(row.said.sku, edited.get("title"), caption, added, row.said.collection, not_shown)
 
 
-def about_tags(row: Row, view: ImageView, known: Collection[str]) -> str | None:
-    """What a row's tags leave as it is, though whoever wrote them may have meant otherwise."""
+def left_alone(row: Row, view: ImageView, known: Collection[str]) -> str | None:
+    """What a row leaves as it is, though whoever wrote it may have meant otherwise."""
     if unknown := [tag for tag in row.said.rejected if tag not in known]:
         return f"There is no tag {unknown[0]!r} to reject."
-    now = editable(view)
-    if "as_exported" not in row.cells or "tags" not in _edited(row, now):
+    if "as_exported" not in row.cells:
         return None
-    said = {*row.said.tags, *row.said.rejected}
-    left = [tag for tag in (now["tags"] or "").split("; ") if tag and tag not in said]
-    return (
-        f"It still shows {', '.join(left)}: what it does not show, write under rejected_tags."
-        if left
-        else None
-    )
+    now = editable(view)
+    emptied = _emptied(row, now)
+    told = [f"{name} stays as it is: an empty cell says nothing." for name in emptied if name != "tags"]
+    if "tags" in emptied or "tags" in _edited(row, now):
+        said = {*row.said.tags, *row.said.rejected}
+        left = [tag for tag in (now["tags"] or "").split("; ") if tag and tag not in said]
+        told += (
+            [f"It still shows {', '.join(left)}: what it does not show, write under rejected_tags."]
+            if left
+            else []
+        )
+    return " ".join(told) or None

@@ -20,7 +20,7 @@ from indexer.catalog import fetches, hits, images, jobs, skus, statements, work
 from indexer.catalog import tags as tag_catalog
 from indexer.catalog.hits import ImageView
 from indexer.catalog.statements import Said
-from indexer.edited_rows import about_tags, said_anew
+from indexer.edited_rows import left_alone, said_anew
 from indexer.errors import AddressRefused, ImageError, ImageUnreadable, ManifestError
 from indexer.images import sniff
 from indexer.ingest import HASH_THREADS, read_file
@@ -265,7 +265,7 @@ class Importer:
             except ManifestError as error:
                 outcomes.append(_refused(row, BAD_ROW, str(error)))
         known = tag_catalog.find(session, sorted({tag for row, _ in firsts for tag in row.said.rejected}))
-        notes = {row.number: about_tags(row, view, known) for row, view in firsts}
+        notes = {row.number: left_alone(row, view, known) for row, view in firsts}
         told = [replace(one, note=notes[one.number]) for one in self._say(session, spoken_of)]
         return twice + outcomes + told
 

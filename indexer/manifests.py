@@ -52,12 +52,14 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 class Row:
     """One picture of a manifest. `number` is its row as a spreadsheet counts them, the heading being row 1.
 
-    `cells` has what stands in the columns Sightline knows, as text, empty ones left out; `said` the same understood.
+    `cells` has what stands in the columns Sightline knows, as text, empty ones left out; `said` the same understood;
+    `empty` names the columns that are there and say nothing.
     """
 
     number: int
     cells: Mapping[str, str]
     said: Said = field(default_factory=Said)
+    empty: frozenset[str] = frozenset()
 
     @property
     def image_id(self) -> int | None:
@@ -148,7 +150,7 @@ def _csv_body(columns: Sequence[str], reader: Iterator[list[str]], number: int) 
         given = {
             name: plain(cell.strip()).strip() for name, cell in zip(columns, cells, strict=False) if name
         }
-        yield understood(number, {name: cell for name, cell in given.items() if cell})
+        yield understood(number, given)
 
 
 def _columns(heading: Iterable[str]) -> list[str]:
@@ -192,11 +194,11 @@ def _json_row(number: int, line: str) -> Row | BadRow:
         return BadRow(number, 'It is no object: write {"url": "https://…", "sku": "…"} on each line.')
     cells = {}
     for name, value in given.items():
-        if (column := _column(name)) and value not in (None, "", []):
+        if (column := _column(name)) and value is not None:
             if (text := _as_text(value)) is None:
                 return BadRow(number, f"{name[:30]!r} is neither text nor a list of texts.")
             cells[column] = text
-    return understood(number, {name: text for name, text in cells.items() if text})
+    return understood(number, cells)
 
 
 def _as_text(value: Any) -> str | None:
@@ -207,13 +209,13 @@ def _as_text(value: Any) -> str | None:
     )
 
 
-def understood(number: int, cells: Mapping[str, str]) -> Row | BadRow:
-    """A row of these cells, none of them empty, or what is wrong with it."""
-    cells = _as_exported(cells)
+def understood(number: int, given: Mapping[str, str]) -> Row | BadRow:
+    """A row of these cells, or what is wrong with it."""
+    cells = _as_exported({name: text for name, text in given.items() if text})
     sku, said = cells.get("sku"), _said(cells)
     if wrong := _wrong_cell(cells) or _wrong_name(cells) or _wrong_tags(said):
         return BadRow(number, wrong, None if sku is None else _keepable(sku))
-    return Row(number, cells, said)
+    return Row(number, cells, said, frozenset(name for name, text in given.items() if not text))
 
 
 def _as_exported(cells: Mapping[str, str]) -> Mapping[str, str]:

@@ -250,6 +250,30 @@ def test_tags_are_taken_back_by_saying_so(sessions: Sessions, taken: Import) -> 
     assert (slip.status, slip.note) == ("unchanged", "There is no tag 'dres' to reject.")
 
 
+def test_an_emptied_cell_says_nothing_and_the_row_is_told(sessions: Sessions, taken: Import) -> None:
+    """Exported with words and emptied since; not a cell that was empty when it was exported."""
+    (image_id,) = shop(sessions, "A")
+    taken("sku,tags,alt_text\nA,red,A red dress.\n")
+    columns = ("id", "rejected_tags", "alt_text", "tags", "as_exported")
+    table = exported(sessions, [image_id], *columns)
+    before = spoken(sessions)
+    marks = table.strip().rpartition(",")[2]
+    heading = ",".join(columns)
+    (csv,) = taken(f"{heading}\n{image_id},,,,{marks}\n")
+    (line,) = taken(
+        f'{{"id": {image_id}, "rejected_tags": [], "alt_text": "", "tags": [], "as_exported": "{marks}"}}\n'
+    )
+    for told in (csv, line):
+        assert told.status == "unchanged"
+        assert told.note == (
+            "alt_text stays as it is: an empty cell says nothing. "
+            "It still shows red, dress: what it does not show, write under rejected_tags."
+        )
+    assert [one.note for one in taken(f"id,rejected_tags,as_exported\n{image_id},,{marks}\n")] == [None]
+    assert [one.note for one in taken(f"id,alt_text,tags\n{image_id},,\n")] == [None]
+    assert spoken(sessions) == before
+
+
 def test_rows_that_name_nothing_or_too_much(sessions: Sessions, taken: Import) -> None:
     """Unknown SKUs, a SKU of several images, a wrong id, one image twice: each row says so, the others count."""
     first, second, third = shop(sessions, "A", "A", "B")
