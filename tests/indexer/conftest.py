@@ -27,6 +27,7 @@ from indexer.removal import Remover
 from indexer.search import Searcher, Semantics
 from indexer.search.background import Background
 from indexer.storage import Storage
+from tests.indexer.shop_tables import Import, importing
 
 
 @pytest.fixture(scope="session")
@@ -121,3 +122,9 @@ def library(
     pipeline = Pipeline(sessions, storage, pool, models, annotators, size=BatchSize(4))
     yield Library(sessions, pipeline, stores, store)
     stores.close()
+
+
+@pytest.fixture
+def taken(sessions: sessionmaker[Session]) -> Import:
+    """Imports a table under a job of its own."""
+    return importing(sessions)

@@ -1,75 +1,18 @@
-"""From the rows of a manifest to images, and a table's way out and back."""
+"""From the rows of a manifest to images."""
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.catalog import annotations, fetches, hits, images, jobs
-from indexer.errors import AddressRefused
+from indexer.catalog import fetches, hits, images, jobs
 from indexer.importing import Importer, LocalFiles, Outcome
-from indexer.ingest import read_file
 from indexer.manifests import read
-from indexer.search import export
-from indexer.search.result import Hit, Why
-from indexer.tables import Caption, Fetch, Image, ImageTag, Source
-from tests.catalogue import add_indexed, annotation, annotators, new_file
+from indexer.tables import Fetch, Image, Source
+from tests.catalogue import add_indexed, new_file
+from tests.indexer.shop_tables import Import, Sessions, check, shop, spoken
 from tests.pictures import scene
-
-Sessions = sessionmaker[Session]
-Import = Callable[..., list[Outcome]]
-
-
-@pytest.fixture
-def taken(sessions: Sessions) -> Import:
-    """Imports a table under a job of its own."""
-
-    def run(table: str | bytes, **changes: object) -> list[Outcome]:
-        with sessions.begin() as session:
-            job_id = jobs.create(session, "import")
-        importer = Importer(sessions, job_id, _check, **changes)  # type: ignore[arg-type]
-        data = table.encode() if isinstance(table, str) else table
-        return list(importer.run(read(io.BytesIO(data))))
-
-    return run
-
-
-def _check(url: str) -> None:
-    if not url.startswith("https://"):
-        raise AddressRefused("only https here")
-
-
-def shop(sessions: Sessions, *skus: str) -> list[int]:
-    """Indexed images of these SKUs, each with a machine's tag and caption."""
-    ids = []
-    with sessions.begin() as session:
-        for sku in skus:
-            ids.append(add_indexed(session, {"dress": 0.9}, title=f"IMG {sku}"))
-            session.query(Source).filter_by(image_id=ids[-1]).update({"external_id": sku})
-    return ids
-
-
-def _hit(sessions: Sessions, image_id: int) -> Hit:
-    with sessions() as session:
-        return Hit(hits.load(session, [image_id])[0], Why())
-
-
-def exported(sessions: Sessions, ids: list[int], *columns: str) -> str:
-    with sessions() as session:
-        found = [Hit(view, Why()) for view in hits.load(session, ids)] if ids else []
-    return b"".join(export.written(found, "csv", columns)).decode()
-
-
-def spoken(sessions: Sessions) -> list[tuple[object, ...]]:
-    """Everything anybody says: captions, tags, titles."""
-    with sessions() as session:
-        captions = session.execute(select(Caption.image_id, Caption.annotator_id, Caption.text)).all()
-        tags = session.execute(select(ImageTag.image_id, ImageTag.annotator_id, ImageTag.tag_id)).all()
-        titles = session.execute(select(Source.image_id, Source.title, Source.external_id)).all()
-    return sorted(map(str, [*captions, *tags, *titles]))  # type: ignore[arg-type]
 
 
 def test_addresses_wait_to_be_fetched(sessions: Sessions, taken: Import) -> None:
@@ -143,135 +86,6 @@ def test_no_local_files_for_strangers(taken: Import) -> None:
     """Where none are allowed, a path is refused without a look at it."""
     (outcome,) = taken("path\n/etc/passwd\n")
     assert (outcome.status, outcome.code) == ("refused", "no_paths")
-
-
-def test_the_round_trip(sessions: Sessions, taken: Import) -> None:
-    """Exported by SKU, edited in two cells, brought back: those two are a person's now, all else is as it was."""
-    ids = shop(sessions, "A", "B", "C")
-    table = exported(sessions, ids, "sku", "title", "alt_text", "tags")
-    before = spoken(sessions)
-    assert [one.status for one in taken(table)] == ["unchanged"] * 3
-    assert spoken(sessions) == before
-    lines = table.splitlines()
-    lines[1] = "A,Red dress,a red dress on a hanger,dress"
-    lines[3] = lines[3].replace("IMG C", "Coat; blue")
-    assert [one.status for one in taken("\r\n".join(lines))] == ["changed", "unchanged", "changed"]
-    with sessions() as session:
-        a, b, c = hits.load(session, ids)
-    assert (a.title, a.captions[0].text, a.captions[0].kind) == (
-        "Red dress",
-        "a red dress on a hanger",
-        "person",
-    )
-    assert [caption.kind for caption in b.captions] == ["captioner"]
-    assert (c.title, [caption.kind for caption in c.captions]) == ("Coat; blue", ["captioner"])
-    assert {tag.kind for view in (a, b, c) for tag in view.tags} == {"tagger"}
-    assert [one.status for one in taken("\r\n".join(lines))] == ["unchanged"] * 3
-
-
-def test_every_column_comes_back(sessions: Sessions, taken: Import) -> None:
-    """A table with all columns, its paths and ids, changes nothing; nor does one opened and saved by a spreadsheet."""
-    ids = shop(sessions, "=cmd|' /C calc'!A0", "B")
-    table = exported(sessions, ids)
-    before = spoken(sessions)
-    assert [one.status for one in taken(table)] == ["unchanged"] * 2
-    saved = table.replace("\r\n", "\n").replace(",", ";").encode("utf-16")
-    assert {one.status for one in taken(saved)} <= {"unchanged", "refused"}
-    assert spoken(sessions) == before
-
-
-@pytest.mark.parametrize("columns", [("path", "sku", "title", "alt_text", "tags"), ("path", "caption")])
-def test_rows_named_by_where_they_came_from(
-    sessions: Sessions, taken: Import, tmp_path: Path, columns: tuple[str, ...]
-) -> None:
-    """A table with paths rather than ids, of files and addresses known already: only what differs is a person's."""
-    scene().save(tmp_path / "a.png")
-    with sessions.begin() as session:
-        file = read_file(tmp_path / "a.png", (tmp_path / "a.png").as_uri(), 10**6)
-        addressed = new_file(kind="url", uri="https://a/1.jpg")
-        ids = [row.image_id for row in images.register(session, [file, addressed])]
-        annotations.save(
-            session, [annotation(i, {"dress": 0.9}, title="IMG") for i in ids], annotators(session)
-        )
-    table = exported(sessions, ids, *columns)
-    before = spoken(sessions)
-    assert [one.status for one in taken(table, files=LocalFiles(tmp_path, 10**6))] == ["unchanged"] * 2
-    assert spoken(sessions) == before
-
-
-def test_what_changed_meanwhile_stays(sessions: Sessions, taken: Import) -> None:
-    """A cell as it was exported is no word against what somebody has written since."""
-    (image_id,) = shop(sessions, "A")
-    table = exported(sessions, [image_id], "id", "sku", "title", "caption", "alt_text", "as_exported")
-    taken("sku,title,alt_text\nA,Written meanwhile,written meanwhile\n")
-    before = spoken(sessions)
-    assert [one.status for one in taken(table)] == ["unchanged"]
-    assert spoken(sessions) == before
-    edited = table.replace("IMG A", "Written here")
-    assert [one.status for one in taken(edited)] == ["changed"]
-    with sessions() as session:
-        (view,) = hits.load(session, [image_id])
-    assert (view.title, view.captions[0].text) == ("Written here", "written meanwhile")
-
-
-def test_empty_cells_take_nothing_back(sessions: Sessions, taken: Import) -> None:
-    """Whoever clears a cell says nothing."""
-    ids = shop(sessions, "A")
-    taken("sku,title,alt_text\nA,Red dress,a red dress\n")
-    before = spoken(sessions)
-    assert [one.status for one in taken("sku,title,alt_text\nA,,\n")] == ["unchanged"]
-    assert spoken(sessions) == before
-    assert ids
-
-
-def test_tags_are_taken_back_by_saying_so(sessions: Sessions, taken: Import) -> None:
-    """A tag that was only deleted stays, and the row is told; under rejected_tags it goes, and comes back."""
-    (image_id,) = shop(sessions, "A")
-    taken("sku,tags\nA,red\n")
-
-    def table() -> str:
-        return exported(sessions, [image_id], "id", "tags", "rejected_tags", "as_exported")
-
-    before = spoken(sessions)
-    (left,) = taken(table().replace("red; dress", "red").replace("dress; red", "red"))
-    assert (left.status, left.note) == (
-        "unchanged",
-        "It still shows dress: what it does not show, write under rejected_tags.",
-    )
-    assert spoken(sessions) == before
-    (gone,) = taken(f"id,tags,rejected_tags\n{image_id},red,dress\n")
-    assert (gone.status, gone.said, gone.note) == ("changed", ("rejected_tags",), None)
-    assert export.COLUMNS["tags"][1](_hit(sessions, image_id)) == ["red"]
-    assert [one.status for one in taken(table())] == ["unchanged"]
-    (back,) = taken(f"id,tags\n{image_id},dress\n")
-    assert back.status == "changed"
-    assert export.COLUMNS["rejected_tags"][1](_hit(sessions, image_id)) == []
-    (slip,) = taken(f"id,rejected_tags\n{image_id},dres\n")
-    assert (slip.status, slip.note) == ("unchanged", "There is no tag 'dres' to reject.")
-
-
-def test_an_emptied_cell_says_nothing_and_the_row_is_told(sessions: Sessions, taken: Import) -> None:
-    """Exported with words and emptied since; not a cell that was empty when it was exported."""
-    (image_id,) = shop(sessions, "A")
-    taken("sku,tags,alt_text\nA,red,A red dress.\n")
-    columns = ("id", "rejected_tags", "alt_text", "tags", "as_exported")
-    table = exported(sessions, [image_id], *columns)
-    before = spoken(sessions)
-    marks = table.strip().rpartition(",")[2]
-    heading = ",".join(columns)
-    (csv,) = taken(f"{heading}\n{image_id},,,,{marks}\n")
-    (line,) = taken(
-        f'{{"id": {image_id}, "rejected_tags": [], "alt_text": "", "tags": [], "as_exported": "{marks}"}}\n'
-    )
-    for told in (csv, line):
-        assert told.status == "unchanged"
-        assert told.note == (
-            "alt_text stays as it is: an empty cell says nothing. "
-            "It still shows red, dress: what it does not show, write under rejected_tags."
-        )
-    assert [one.note for one in taken(f"id,rejected_tags,as_exported\n{image_id},,{marks}\n")] == [None]
-    assert [one.note for one in taken(f"id,alt_text,tags\n{image_id},,\n")] == [None]
-    assert spoken(sessions) == before
 
 
 def test_rows_that_name_nothing_or_too_much(sessions: Sessions, taken: Import) -> None:
@@ -351,7 +165,7 @@ def test_a_dry_run_tells_and_changes_nothing(sessions: Sessions, taken: Import, 
 """
     before = spoken(sessions), everything(sessions)
     planned: list[Outcome] = []
-    importer = Importer(sessions, None, _check, files=files, wake=lambda: pytest.fail("nothing to wake for"))
+    importer = Importer(sessions, None, check, files=files, wake=lambda: pytest.fail("nothing to wake for"))
     planned = list(importer.run(read(io.BytesIO(table.encode()))))
     assert (spoken(sessions), everything(sessions)) == before
     assert importer.replaced == []
