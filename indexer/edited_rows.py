@@ -64,9 +64,8 @@ def left_alone(row: Row, view: ImageView, known: Collection[str]) -> str | None:
     if "tags" in emptied or "tags" in _edited(row, now):
         said = {*row.said.tags, *row.said.rejected}
         left = [tag for tag in (now["tags"] or "").split("; ") if tag and tag not in said]
-        told += (
-            [f"It still shows {', '.join(left)}: what it does not show, write under rejected_tags."]
-            if left
-            else []
-        )
+        if left:
+            told.append(
+                f"It still shows {', '.join(left)}: what it does not show, write under rejected_tags."
+            )
     return " ".join(told) or None
