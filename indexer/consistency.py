@@ -147,18 +147,25 @@ class Checker:
 
     def _confirmed(self, report: Report, suspects: Sequence[int]) -> Differences:
         """How suspects differ, if they do so twice and nothing of them is on its way."""
-        first, again = self._look(suspects), self._look(suspects)
-        with self.sessions() as session:
-            waiting = outbox.waiting(session, suspects, self.embedder.id)
+        (first, moving), (again, moving_again) = self._look(suspects), self._look(suspects)
+        waiting = moving | moving_again
         report.waiting += len(waiting)
         return {kind: image_ids & again.get(kind, set()) - waiting for kind, image_ids in first.items()}
 
-    def _look(self, image_ids: Sequence[int]) -> Differences:
+    def _look(self, image_ids: Sequence[int]) -> tuple[Differences, set[int]]:
+        """How images differ, and those of which that says nothing: on their way, or changed while Milvus was read.
+
+        Others must be in Milvus as Postgres has them: what was committed before the outbox was asked is published,
+        and nothing was committed since.
+        """
         with self.sessions() as session:
             stored = annotations.embeddings(session, image_ids, self.embedder.id)
+            waiting = outbox.waiting(session, image_ids, self.embedder.id)
         store = self.stores.existing(self.embedder)
         held = store.of(image_ids) if store else _nothing(stored)
-        return differences(rows_of(stored, held.images.shape[1]), held)
+        with self.sessions() as session:
+            later = annotations.embeddings(session, image_ids, self.embedder.id)
+        return differences(rows_of(stored, held.images.shape[1]), held), waiting | _changed(stored, later)
 
     def _mend(self, report: Report, differing: Differences) -> Differences:
         """Publish again; what differs even then. No more than a stretch is in the outbox on our account."""
@@ -242,6 +249,13 @@ def _of_channel(kinds: tuple[Kind, Kind, Kind], expected: Keyed, held: Keyed) ->
     changed = {key for key in both if np.abs(expected[key] - held[key]).max() > TOLERANCE}
     keys = (expected.keys() - held.keys(), held.keys() - expected.keys(), changed)
     return {kind: {owner for owner, _ in found} for kind, found in zip(kinds, keys, strict=True)}
+
+
+def _changed(before: StoredEmbeddings, after: StoredEmbeddings) -> set[int]:
+    """The images of which Postgres has other embeddings than before."""
+    images = before.images.items() ^ after.images.items()
+    captions = before.captions.items() ^ after.captions.items()
+    return {image_id for image_id, _ in images} | {image_id for _, (image_id, _) in captions}
 
 
 def _nothing(stored: StoredEmbeddings) -> Rows:

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -136,6 +136,35 @@ def test_what_is_on_its_way_is_no_difference(both: Both) -> None:
     assert report.waiting == 2
     both.publisher.drain()
     assert both.checker.check().waiting == 0
+
+
+@pytest.mark.parametrize("changing", [True, False])
+def test_what_is_published_while_milvus_is_read_is_no_difference(
+    both: Both, monkeypatch: pytest.MonkeyPatch, changing: bool
+) -> None:
+    """However slowly Milvus answers: changed again before each answer, or published right after the second."""
+    read, turns = EmbeddingStore.of, iter(range(1, 9))
+
+    def change(turn: int) -> None:
+        with both.sessions.begin() as session:
+            values = {"embedding": annotations.pack(_row(turn))[0]}
+            query = update(ImageEmbedding).where(ImageEmbedding.image_id == both.ids[3])
+            session.execute(query.values(values))
+
+    def slowly(store: EmbeddingStore, image_ids: Sequence[int]) -> Rows:
+        turn = next(turns)
+        if changing:
+            change(turn)
+            both.publisher.drain()
+        rows = read(store, image_ids)
+        if not changing and turn == 2:
+            both.publisher.drain()
+        return rows
+
+    change(0)
+    both.store.upsert_images(both.ids[2:3], _row(99))
+    monkeypatch.setattr(EmbeddingStore, "of", slowly)
+    assert both.found() == {"images_changed": both.ids[2:3]}
 
 
 def test_an_outbox_that_was_emptied_is_made_up_for(both: Both) -> None:
