@@ -14,12 +14,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from indexer import local_stack
 from indexer.catalog import annotations, connection
 from indexer.catalog.stored_embeddings import unit
-from indexer.embeddings import EmbeddingStore
+from indexer.embeddings import MAX_LIMIT, Channel, EmbeddingStore
 from indexer.nearest import Found, Key, Target
 from indexer.predictors import ModelIdentity
 from indexer.publishing import rows_of
 from indexer.tables import INDEXED, Annotator, Caption, CaptionEmbedding, Image, ImageEmbedding
 from tests.conftest import own_database
+from tests.indexer.embeddings.known_rows import comes_to_hold
 
 DIMENSION = 16
 IMAGES = 400
@@ -65,11 +66,19 @@ class Library:
         return image_id
 
     def fill_milvus(self) -> None:
-        """Bring Milvus up to Postgres."""
+        """Bring Milvus up to Postgres, until searches show it."""
         with self.sessions() as session:
             stored = annotations.embeddings(session, list(self.ids), self.embedder_id)
-        self.store.replace(rows_of(stored, DIMENSION), only=list(self.ids))
+        rows = rows_of(stored, DIMENSION)
+        self.store.replace(rows, only=list(self.ids))
         self.store.flush()
+        assert comes_to_hold(lambda: self._shown() == (len(rows.image_ids), len(rows.caption_ids)))
+
+    def _shown(self) -> tuple[int, int]:
+        """How many images and captions searches find."""
+        channels: tuple[Channel, Channel] = ("images", "captions")
+        images, captions = (len(self.store.nearest(c, direction(1), MAX_LIMIT)[0]) for c in channels)
+        return images, captions
 
     def fused(self, target: Target) -> dict[int, float]:
         """Every image's true score."""

@@ -10,6 +10,7 @@ from indexer.query import parse
 from indexer.search import MAX_LIMIT, Request
 from indexer.tables import Image, ImageEmbedding
 from tests.indexer.conftest import Library
+from tests.indexer.embeddings.known_rows import comes_to_hold
 
 IMAGES, ADDED, DELETED = 10_000, 1_000, 500
 PAGES = IMAGES // MAX_LIMIT
@@ -42,10 +43,17 @@ def _add(library: Library, count: int, seed: int) -> list[int]:
     return ids
 
 
+def _wait_until_shown(library: Library) -> None:
+    """A Milvus server's searches show within seconds what was written, not at once."""
+    towards = np.eye(1, library.store.dimension, dtype=np.float32)[0]
+    assert comes_to_hold(lambda: len(library.store.nearest("images", towards, IMAGES)[0]) > 0.99 * IMAGES)
+
+
 @pytest.mark.parametrize("q", ["", "order:taken", "order:size_asc has:taken", "a dog in the snow"])
 def test_nothing_is_shown_twice_and_nothing_that_stays_is_lost(library: Library, q: str) -> None:
     """Through 10,000 hits while 1,000 images are added and 500 deleted, in every order there is."""
     before = _add(library, IMAGES, seed=0)
+    _wait_until_shown(library)
     rng = np.random.default_rng(1)
     doomed = [int(i) for i in rng.choice(before, DELETED, replace=False)]
     searcher, query = library.searcher, parse(q)
