@@ -8,6 +8,7 @@ import numpy as np
 from indexer.search.background import bulk
 
 TIMES_CHANCE = 2.0  # scores stand out that are so many times as frequent as chance has them
+NEAR_DUPLICATE = 0.95  # cosine of two pictures from which on one may be made from the other
 FEWEST = 8  # images; what fewer of them score says nothing about a background
 _STEP = 0.05  # standings
 _LEVELS = np.arange(0.2, 12.0, _STEP)

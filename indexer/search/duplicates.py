@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from indexer.catalog import stored_embeddings
 from indexer.catalog.hits import ImageView
 from indexer.query import Query
+from indexer.search.cutoff import NEAR_DUPLICATE
 from indexer.search.pages import all_hits
 from indexer.search.searcher import Searcher
 
-DEFAULT_THRESHOLD = 0.95
+DEFAULT_THRESHOLD = NEAR_DUPLICATE
 MAX_IMAGES = 20_000
 _BLOCK = 512  # rows compared with all others at once: at 20,000 images that is 40 MB
 

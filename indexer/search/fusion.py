@@ -18,6 +18,7 @@ from indexer.query import Term, TextTerm
 from indexer.search.background import Spread
 from indexer.search.evidence import WEIGHTS, shares, tag_part
 
+DOUBT = 2.0  # deviations: 39 of 40 captions stand higher
 WHOLE = 1 - 1e-6  # of the words, and of the terms' weights
 
 
@@ -76,3 +77,9 @@ def aim(vector: NDArray[np.float32], scales: Mapping[str, Spread], shown: Eviden
 def offset(scales: Mapping[str, Spread]) -> float:
     """The score of an image that is at the background's mean in every channel."""
     return sum(WEIGHTS[name] * scales[name].mean / scales[name].deviation for name in CHANNELS)
+
+
+def score_of(scales: Mapping[str, Spread], cosine: float) -> float:
+    """What an image with this cosine scores at least: its caption may be `DOUBT` below the background's mean."""
+    above = (cosine - scales["image"].mean) / scales["image"].deviation
+    return offset(scales) + WEIGHTS["image"] * above - WEIGHTS["caption"] * DOUBT

@@ -89,6 +89,10 @@ def understand(
     floor = place.floor if place and place.floor is not None else _floor(sample, target, view)
     if shown.whole:  # who shows the one tag asked for stands out, however many others do
         floor = min(floor, fusion.offset(scales) + SHOWN)
+    if _by_example_alone(
+        query.terms
+    ):  # and so does a picture as near as its copy, in however uniform a library
+        floor = min(floor, fusion.score_of(scales, cutoff.NEAR_DUPLICATE))
     centres = _centres(sample) if len(query.terms) > 1 else {}
     return Meaning(composed, target, scales, floor, shown, centres, semantics.embedder_id)
 
@@ -128,6 +132,10 @@ def _floor(sample: Sample, target: Target, view: View) -> float:
     missing: dict[str, float] = {name: target.missing[name] for name in CHANNELS}
     background = sample.fused(vectors, weights, missing, target.bonus_ids, target.bonus)
     return cutoff.floor(background, len(view.searchable))
+
+
+def _by_example_alone(terms: Sequence[Term]) -> bool:
+    return all(isinstance(term, ImageTerm | ExampleTerm) and term.weight > 0 for term in terms)
 
 
 def example_ids(query: Query) -> BitMap:

@@ -25,10 +25,14 @@ def _ids(result: SearchResult) -> list[int]:
     return [hit.image.id for hit in result.hits]
 
 
-def _fill(library: Library, count: int, tag_every: int = 10, seed: int = 1) -> list[int]:
-    """Many images with made-up embeddings, every so manieth showing `rare`; published to Milvus."""
+def _fill(library: Library, count: int, tag_every: int = 10, seed: int = 1, spread: int = 0) -> list[int]:
+    """Many images with made-up embeddings, every so manieth showing `rare`; published to Milvus.
+
+    With `spread`, the embeddings differ in so many dimensions only.
+    """
     dimension = library.pipeline.models.embedder.dimension
     rows = np.random.default_rng(seed).normal(size=(2 * count, dimension)).astype(np.float32)
+    rows[:, spread or dimension :] = 0
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     packed = annotations.pack(rows)
     by = library.pipeline.annotators
@@ -73,6 +77,20 @@ def test_a_picture_finds_its_own_image(library: Library, photographs: list[Path]
     result = library.searcher.search(Query((ExampleTerm(token),)), ALL)
     assert _ids(result)[0] == image_ids[2]
     assert result.hits[0].why.channels["image"].cosine == pytest.approx(1, abs=1e-3)
+
+
+def test_a_copy_stands_out_where_nothing_else_does(library: Library) -> None:
+    """However widely a library's pictures differ: what is as near as a copy is shown, and little else."""
+    ids = _fill(library, 300, spread=6)
+    with library.sessions() as session:
+        stored = annotations.embeddings(session, ids, library.pipeline.annotators.embedder)
+    own = annotations.unpack(stored.images[ids[7]])
+    term = ExampleTerm(examples.encode(own, library.semantics.embedder.identity.version))
+    shown = _ids(library.searcher.search(Query((term,)), Request()))
+    assert ids[7] in shown
+    assert len(shown) < 30  # of 300
+    in_words_too = Query((term, TextTerm("snow", 1e-3)))
+    assert ids[7] not in _ids(library.searcher.search(in_words_too, Request()))
 
 
 def test_scores_are_the_sum_of_their_parts(library: Library, photographs: list[Path]) -> None:
