@@ -120,7 +120,7 @@ def read_tags(pieces: Sequence[Piece], span: Span | None) -> Node:
     """Any of the tags named; what is said of confidence or source holds for each of them."""
     named = [piece for number, piece in enumerate(pieces) if number == 0 or not states_confidence(piece)]
     stated = [piece for piece in pieces if piece not in named]
-    tags = _each(named, lambda piece: TagIs(tag_name(piece.text), span=span))
+    tags = _each(named, lambda piece: TagIs(tag_name(piece.text), span=span and piece.span))
     return _any([with_statements(tag, stated) for tag in tags])
 
 

@@ -46,6 +46,8 @@ from indexer.query.words import QUOTES, Scanner, Word
 
 _OPERATOR = re.compile(r"(or|and)(?=[\s()|\"]|$)|\|+", re.IGNORECASE)
 _EXCLUDED = re.compile(r"-(?=[(\"“„«]|\*(?:[\s)]|$)|(?!-)[^\s()|]*[^\s()|\d!-/:-@\[-`{-~])")
+# People write it elsewhere: always in capitals, else right before a condition or a group.
+_NOT = re.compile(rf"NOT\s+(?=[^\s)|])|not\s+(?=\(|-?(?:{'|'.join(map(re.escape, BY_NAME))}):)", re.ASCII)
 _WEIGHTED = re.compile(r"(.*[^\W\d_].*)\^[+-]?\d*\.?\d+", re.DOTALL)
 _LETTER = re.compile(r"[^\W\d_]")
 _LIKE_A_CONFIDENCE = re.compile(r"=?(0|1|0?\.\d+|1\.0+|\d{1,3}%)")
@@ -213,6 +215,13 @@ class _Parser:
 
     def _operand(self) -> Operand:
         start = self.scan.at
+        if negation := _NOT.match(self.scan.text, start):
+            raise self.scan.error(
+                f"`{negation[0].strip()}` is written - here, right before what is left out; "
+                f'as a word of the text it goes in quotes: "{negation[0].strip()}"',
+                *negation.span(),
+                ("-",),
+            )
         if not _EXCLUDED.match(self.scan.text, start):
             return self._plain_operand()
         self.scan.at += 1
@@ -339,8 +348,7 @@ class _Parser:
         if not all(map(states_confidence, pieces)):
             self.scan.at = colon
             return None
-        span = (start, self.scan.at)
-        tag = TagIs(self._read(lambda: tag_name(name), start, colon), span=span)
+        tag = TagIs(self._read(lambda: tag_name(name), start, colon), span=(start, colon))
         return self._read(lambda: with_statements(tag, pieces), start)
 
     def _condition(self, key: Key, start: int) -> Operand:

@@ -37,16 +37,9 @@ const offer = (suggestion) => h("button", { type: "button", className: "button s
 /** Put the suggestion where the slip is. */
 function use(suggestion) {
   const letters = [...problem.text ?? state.get().q];
-  const wrong = letters.slice(problem.position, problem.position + (problem.length ?? 0)).join("");
-  letters.splice(problem.position, problem.length ?? 0, ...(problem.tag ? renamed(wrong, suggestion) : suggestion));
+  letters.splice(problem.position, problem.length ?? 0, problem.tag ? quoted(suggestion) : suggestion);
   state.ask(letters.join(""));
   $("text").focus();
-}
-
-/** A condition on a tag that does not exist, with the name of one that does. */
-function renamed(condition, name) {
-  const [, before, after] = condition.match(/^((?:tag:)?)(?:"[^"]*"|[^",:]*)(.*)$/is);
-  return `${before}${quoted(name)}${after}`;
 }
 
 function select() {

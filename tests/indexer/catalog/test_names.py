@@ -75,7 +75,10 @@ def test_an_unknown_name_is_told_with_its_place(session: Session, known: dict[st
     """With the nearest names, as the page needs them."""
     with pytest.raises(UnknownTag, match="Did you mean knife") as raised:
         names.resolve(session, parse("sharp tag:dog tag:knive"))
-    assert (raised.value.position, raised.value.length) == (14, 9)
+    assert (raised.value.position, raised.value.length) == (18, 5)
+    with pytest.raises(UnknownTag) as raised:
+        names.resolve(session, parse("tag:dog,knive,>=0.5"))
+    assert (raised.value.position, raised.value.length) == (8, 5)
     assert raised.value.suggestions[0] == "knife"
 
 

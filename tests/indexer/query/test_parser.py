@@ -154,6 +154,12 @@ def test_text_around_conditions_is_one_text() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["not a dog", "why NOT", "NOT", "NOTdog"])
+def test_not_is_a_word_where_it_leaves_nothing_out(text: str) -> None:
+    """As people write in sentences."""
+    assert "not" in str(parse(text)).casefold()
+
+
 def test_weights() -> None:
     """Of phrases, words, texts and images; a minus asks for less."""
     assert parse('"in red"^0.5 dress blue^2 -text:pattern -like:9,10^.5 text:x^-1').terms == (
@@ -171,7 +177,7 @@ def test_conditions_know_where_they_stand() -> None:
     """Tags carry their place in the text, so that an unknown one can be pointed at."""
     query = parse("red (tag:dog or cat)")
     assert isinstance(query.filter, Any)
-    assert [part.span for part in query.filter.parts if isinstance(part, TagIs)] == [(5, 12), (16, 19)]
+    assert [part.span for part in query.filter.parts if isinstance(part, TagIs)] == [(9, 12), (16, 19)]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +213,8 @@ def test_conditions_know_where_they_stand() -> None:
         ("dog | | cat", "|", (), "both sides"),
         ("(dog and)", "and", (), "both sides"),
         ("tag:dog and", "and", (), "both sides"),
+        ("beach NOT dog", "NOT ", ("-",), "written - here"),
+        ("not tag:dog", "not ", ("-",), 'in quotes: "not"'),
         ('say "hello', '"', (), "never closed"),
         ('tag:"dog', '"', (), "never closed"),
         ('tag:"dog"s', "s", (), "A space is missing"),

@@ -168,7 +168,7 @@ def test_unknown_tag_suggests_others(client: TestClient, library: Library) -> No
     problem = answer.json()
     assert (answer.status_code, problem["name"]) == (422, "unknown_tag")
     assert answer.headers["content-type"] == "application/problem+json"
-    assert (problem["tag"], problem["position"]) == (f"{tag}x", 5)
+    assert (problem["tag"], problem["position"]) == (f"{tag}x", 9)
     assert tag in problem["suggestions"]
 
 
