@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from string import ascii_lowercase, ascii_uppercase
 from typing import Literal, get_args
 
 from sqlalchemy import Select, Text, func, select, type_coerce
 from sqlalchemy.orm import Session
 
+from indexer.catalog import skus
 from indexer.tables import Collection, CollectionImage, Source
 
 Key = Literal["sku", "collection"]
-_ASCII = str.maketrans(ascii_uppercase, ascii_lowercase)
 KEYS: tuple[Key, ...] = get_args(Key)
 
 
@@ -30,10 +29,10 @@ def complete(session: Session, key: Key, prefix: str, limit: int) -> list[Comple
 
 
 def _skus(prefix: str) -> Select[str, int]:
-    lower = func.lower(Source.external_id.collate("C"))  # by bytes, as its index
+    lower = skus.folded()
     return (
         select(type_coerce(Source.external_id, Text), func.count(Source.image_id.distinct()))
-        .where(Source.external_id.is_not(None), lower.startswith(prefix.translate(_ASCII), autoescape=True))
+        .where(Source.external_id.is_not(None), lower.startswith(skus.fold(prefix), autoescape=True))
         .group_by(lower, Source.external_id)
         .order_by(lower, Source.external_id)
     )

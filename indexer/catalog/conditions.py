@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from indexer.catalog import paths
+from indexer.catalog import paths, skus
 from indexer.query import Between, Has, Leaf, TagIs, at
 from indexer.query.tree import Annotating, FieldKey, RangeKey, ValueKey
 from indexer.tables import Annotator, Caption, Collection, CollectionImage, Image, ImageTag, Source
@@ -192,7 +192,7 @@ _ONE_OF: dict[ValueKey, Callable[[Sequence[str], Among], Ids]] = {
     "source": _described,
     "format": lambda values, among: _images(Image.format == _strings(values), among),
     "sku": lambda values, among: _sources(
-        and_(Source.external_id.is_not(None), Source.external_id == _strings(values)), among
+        and_(Source.external_id.is_not(None), skus.folded() == _strings([*map(skus.fold, values)])), among
     ),
     "collection": _collected,
     "path": _in_path,

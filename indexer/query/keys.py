@@ -97,7 +97,7 @@ KEYS = (
     Key(
         "sku",
         "values",
-        "your own number for it, exactly",
+        "your own number for it, in any case",
         ("sku:A-1001", "sku:A-1001,B-2002"),
         also=("external", "product", "article"),
     ),

@@ -101,7 +101,7 @@ class OneOf:
     """Images whose value of `key` is one of these.
 
     `source`: who described it (human, model or file). `origin`: how it came (path, url, upload).
-    `path`: a glob if it has * or ?, else a part of a source's address. `sku`: a source's external id.
+    `path`: a glob if it has * or ?, else a part of a source's address. `sku`: a source's external id, in any case.
     """
 
     key: ValueKey

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
-from indexer.catalog import collections
+from indexer.catalog import collections, conditions
 from indexer.catalog.completions import KEYS, Completion, Key, complete
+from indexer.query import OneOf
 from indexer.tables import Source
 from tests.catalogue import add_indexed
 from tests.plans import Plans
@@ -69,3 +70,7 @@ def test_skus_are_read_from_an_index(session: Session) -> None:
         complete(session, "sku", "sku", 5)
     assert {step.index for step in plans.steps if step.table == "sources"} == {"ix_sources_sku"}
     assert "Sort" not in {step.kind for step in plans.steps}
+    with Plans(session) as plans:
+        assert conditions.ids(session, OneOf("sku", ("sku-1999", "Sku-2999"))).size == 1
+    assert {step.index for step in plans.steps if step.index} == {"ix_sources_sku"}
+    assert "Seq Scan" not in {step.kind for step in plans.steps}

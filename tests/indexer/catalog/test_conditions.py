@@ -198,7 +198,8 @@ def test_where_it_came_from(session: Session) -> None:
     [image, _] = [item.image_id for item in images.register(session, [file, again])]
     other = images.register(session, [catalogue.new_file()])[0].image_id
     assert found(session, "sku:A-1,A-2") == found(session, "sku:A-2") == found(session, "has:sku") == {image}
-    assert found(session, "sku:a-1") == set()
+    assert found(session, "sku:a-1") == found(session, "sku:b-1,a-2") == {image}
+    assert found(session, "sku:A-") == set()
     assert found(session, "origin:upload") == {image}
     assert found(session, "origin:path") == found(session, "origin:path,upload") == {image, other}
 
@@ -263,6 +264,7 @@ LEAVES = [
         "format:jpeg",
         "path:photo",
         "path:*.jpg",
+        "sku:a",
     ),
     *(
         "origin:path",
