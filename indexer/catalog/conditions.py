@@ -31,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from indexer.catalog import paths, skus
+from indexer.catalog import paths, skus, titles
 from indexer.query import Between, Has, Leaf, TagIs, at
 from indexer.query.tree import Annotating, FieldKey, RangeKey, ValueKey
 from indexer.tables import Annotator, Caption, Collection, CollectionImage, Image, ImageTag, Source
@@ -173,6 +173,11 @@ def _in_path(patterns: Sequence[str], among: Among) -> Ids:
     return _sources(or_(*map(paths.matches, patterns)), among)
 
 
+def _titled(patterns: Sequence[str], among: Among) -> Ids:
+    by_index = among is None
+    return _images(or_(*(titles.matches(pattern, by_index=by_index) for pattern in patterns)), among)
+
+
 def _collected(names: Sequence[str], among: Among) -> Ids:
     query = select(CollectionImage.image_id).join(Collection, Collection.id == CollectionImage.collection_id)
     return _within(
@@ -194,6 +199,7 @@ _ONE_OF: dict[ValueKey, Callable[[Sequence[str], Among], Ids]] = {
     "sku": lambda values, among: _sources(
         and_(Source.external_id.is_not(None), skus.folded() == _strings([*map(skus.fold, values)])), among
     ),
+    "title": _titled,
     "collection": _collected,
     "path": _in_path,
     "origin": lambda values, among: _sources(Source.kind == _strings(values), among),

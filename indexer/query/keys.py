@@ -102,6 +102,13 @@ KEYS = (
         also=("external", "product", "article"),
     ),
     Key(
+        "title",
+        "values",
+        "words of its title, next to one another; * is anything",
+        ("title:newfeel", 'title:"marine blue bag"', "title:new*,kalenji", "-title:*feel"),
+        also=("heading", "headline", "titled"),
+    ),
+    Key(
         "collection",
         "values",
         "in this collection",
@@ -129,7 +136,7 @@ KEYS = (
         "something is known of it",
         ("has:caption", "-has:alt_text", "has:title,description"),
         FIELDS,
-        ("with", "caption", "title", "place", "location"),
+        ("with", "caption", "place", "location"),
     ),
     Key(
         "text",

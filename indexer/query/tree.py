@@ -11,7 +11,7 @@ from typing import Literal
 
 Annotating = Literal["human", "model", "file"]
 RangeKey = Literal["taken", "added", "width", "height", "ratio", "size", "tagcount", "id"]
-ValueKey = Literal["source", "format", "sku", "collection", "path", "origin"]
+ValueKey = Literal["source", "format", "sku", "title", "collection", "path", "origin"]
 FieldKey = Literal[
     "caption", "alt_text", "tag", "title", "description", "place", "taken", "sku", "location", "collection"
 ]
@@ -102,6 +102,7 @@ class OneOf:
 
     `source`: who described it (human, model or file). `origin`: how it came (path, url, upload).
     `path`: a glob if it has * or ?, else a part of a source's address. `sku`: a source's external id, in any case.
+    `title`: words of the title next to one another, in which * is anything.
     """
 
     key: ValueKey

@@ -69,6 +69,13 @@ class Image(Base):
         # Browsing by date or size reads an index from one end.
         Index("ix_images_taken_at", "taken_at", "id", postgresql_where=sql("taken_at IS NOT NULL")),
         Index("ix_images_bytes", "bytes", "id"),
+        # By words: `indexer.catalog.titles`.
+        Index(
+            "ix_images_title",
+            sql("title_words(title)"),
+            postgresql_using="gin",
+            postgresql_where=sql("title IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -85,6 +85,37 @@ def test_a_sku_among_words_is_told(page: Page, sku: str) -> None:
     expect(page.locator("#meant")).to_be_hidden()
 
 
+@pytest.fixture(scope="module")
+def titled(address: str, photographs: list[Path]) -> str:
+    """A title one of the pictures has, of words that look like nothing."""
+    again = {"file": ("lamp.jpg", photographs[1].read_bytes())}
+    title = "Qwertz, Lamp of Chromodynamics"
+    told = httpx.post(f"{address}/v1/images", files=again, data={"title": title}).json()
+    assert told["items"][0]["status"] == "known"
+    return title
+
+
+def test_titles_are_searched_by_their_words(page: Page, titled: str) -> None:
+    """The key is offered as it is typed, and its chip says what is asked."""
+    page.locator("#text").press_sequentially("tit", delay=20)
+    page.get_by_role("option").filter(has_text="title:").click()
+    page.locator("#text").press_sequentially('"lamp of chromo*"')
+    page.keyboard.press("Enter")
+    expect(page.locator("#summary")).to_have_text("1 picture")
+    expect(page.locator("#chips")).to_contain_text("title: lamp of chromo*")
+
+
+def test_words_that_stand_in_titles_are_told(new_page: NewPage, titled: str) -> None:
+    """Where nothing stands out by meaning, in whatever order they were typed; one press asks for them."""
+    page = new_page("/?q=chromodynamics+qwertz")
+    expect(page.locator("#notice h2")).to_have_text("Nothing stands out")
+    expect(page.locator("#meant")).to_have_text("1 title has these words.Show its picture")
+    page.get_by_role("button", name="Show its picture").click()
+    expect(page.locator("#text")).to_have_value("title:chromodynamics title:qwertz")
+    expect(page.locator("#summary")).to_have_text("1 picture")
+    expect(page.locator("#meant")).to_be_hidden()
+
+
 def test_keys_and_their_values_are_suggested(page: Page) -> None:
     """The language can be found out by typing."""
     box = page.locator("#text")

@@ -265,6 +265,8 @@ LEAVES = [
         "path:photo",
         "path:*.jpg",
         "sku:a",
+        "title:t",
+        "title:*t",
     ),
     *(
         "origin:path",

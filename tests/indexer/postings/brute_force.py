@@ -1,5 +1,6 @@
 """The truth about a small catalogue: every row read plainly, every condition tried on every image."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class Facts:
     taken: datetime | None
     format: str | None
     size: int
+    title: str | None
     tags: dict[str, dict[str, float | None]] = field(default_factory=lambda: defaultdict(dict))
     captioned_by: set[str] = field(default_factory=set)
     collections: set[str] = field(default_factory=set)
@@ -43,7 +45,7 @@ class Facts:
 
 def read(session: Session) -> list[Facts]:
     """Every image of the catalogue."""
-    rows = session.execute(select(Image.id, Image.state, Image.taken_at, Image.format, Image.bytes))
+    rows = session.execute(select(Image.id, Image.state, Image.taken_at, Image.format, Image.bytes, Image.title))
     facts = {row.id: Facts(*row) for row in rows}
     said = select(ImageTag.image_id, Tag.name, Annotator.kind, ImageTag.confidence, ImageTag.rejected)
     for image_id, name, kind, confidence, rejected in session.execute(said.join(Tag).join(Annotator)):
@@ -78,10 +80,18 @@ def _meets_leaf(image: Facts, leaf: Leaf) -> bool:
             and (low is None or value > low or (value == low and not leaf.low_open))
             and (high is None or value < high or (value == high and not leaf.high_open))
         )
+    if isinstance(leaf, OneOf) and leaf.key == "title":
+        return any(_says(image.title or "", value) for value in leaf.values)
     if isinstance(leaf, OneOf):
         return bool(values(image, leaf.key) & set(leaf.values))
     assert isinstance(leaf, Has)
     return bool({"collection": image.collections, "caption": image.captioned_by}[leaf.key])
+
+
+def _says(title: str, phrase: str) -> bool:
+    """Whether the words stand in the title next to one another."""
+    had, wanted = (re.findall(r"\w+", written.lower()) for written in (title, phrase))
+    return any(had[n : n + len(wanted)] == wanted for n in range(len(had)))
 
 
 def values(image: Facts, field_: str) -> set[str]:

@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from indexer.catalog import annotations, collections, corrections, edits, images
+from indexer.catalog import annotations, collections, corrections, edits, images, statements
 from indexer.postings import FIELDS, Completion, Postings, View
 from indexer.query import EVERYTHING, All, Any, Between, Has, Leaf, Node, Not, OneOf, Order, TagIs, map_leaves
 from indexer.tables import Collection, CollectionImage, Edit, Image
@@ -27,6 +27,7 @@ Sessions = sessionmaker[Session]
 YEARS = (2019, 2023, 2024)
 FORMATS = ("jpeg", "png", "heic")
 ALBUMS = ("holiday", "work")
+TITLES = (None, "Red bag", "Bag, red", "red")
 WRITES = 12
 SIZES = (0, 700, 1024, 1280, 5000, 5000, 3_000_000)
 
@@ -70,6 +71,7 @@ class Writer:
             self.remove,
             self.move,
             self.caption,
+            self.retitle,
             self.resize,
             self.uncollect,
             self.rename,
@@ -97,6 +99,7 @@ class Writer:
             "format": self.random.choice(FORMATS),
             "taken_at": year and datetime(year, self.random.choice((1, 12)), self.random.choice((1, 31)), 12),
             "keywords": self.random.sample(TAGS, self.random.randrange(2)),
+            "title": self.random.choice(TITLES),
         }
 
     def annotate_again(self, session: Session) -> None:
@@ -131,6 +134,10 @@ class Writer:
         if image_id := self.image(session):
             embedder = catalogue.annotators(session).embedder
             corrections.write_caption(session, image_id, "mine", embedder, catalogue.embedding(1))
+
+    def retitle(self, session: Session) -> None:
+        """A person calls an image something."""
+        statements.say(session, {self.image(session): statements.Said(title=self.random.choice(TITLES))})
 
     def resize(self, session: Session) -> None:
         """Another size in bytes."""
@@ -180,6 +187,7 @@ LEAVES = st.one_of(
     st.builds(OneOf, st.just("format"), st.sets(st.sampled_from(FORMATS), min_size=1).map(tuple)),
     st.builds(OneOf, st.just("source"), st.sampled_from((("human",), ("model", "file"), ("file",)))),
     st.builds(OneOf, st.just("collection"), st.sampled_from(ALBUMS).map(lambda name: (name,))),
+    st.builds(OneOf, st.just("title"), st.sampled_from((("red bag",), ("RED",), ("red", "bag")))),
     st.builds(Has, st.sampled_from(("collection", "caption"))),
 )
 CONJUNCTS = st.lists(st.one_of(LEAVES, LEAVES.map(Not)), max_size=3, unique=True)

@@ -36,6 +36,8 @@ TWINS: list[tuple[str, dict[str, Any]]] = [
     ("size:=2MB", {"filter": {"size": 2_000_000}}),
     ("id:1,5", {"filter": {"id": [1, 5]}}),
     ("sku:1001", {"filter": {"sku": 1001}}),
+    ('title:"marine blue",new*', {"filter": {"title": ["marine blue", "new*"]}}),
+    ("-title:newfeel", {"filter": {"none": [{"title": "newfeel"}]}}),
     ("has:caption,title", {"filter": {"has": ["caption", "title"]}}),
     ('dress text:"in red"^0.5 like:17^2 -like:e1.AAAA order:taken_asc', {
         "text": "dress",

@@ -68,6 +68,10 @@ EXPECTED: dict[str, set[int] | Query] = {
     "format:png,webp": {2},
     "sku:A-1001": {1},
     "sku:A-1001,B-2002": {1, 2},
+    "title:newfeel": {1},
+    'title:"marine blue bag"': {1},
+    "title:new*,kalenji": {1, 2},
+    "-title:*feel": {2, 3, 4},
     "collection:holiday": {1},
     'collection:"Summer 2024"': {2},
     "path:holiday": {1},
@@ -105,12 +109,16 @@ def library(session: Session) -> Session:
     ids = [images.register(session, [file])[0].image_id for file in files]
     assert ids == [1, 2, 3, 4]
     facts: list[tuple[dict[str, float], dict[str, object]]] = [
-        ({"dog": 0.95, "traffic light": 0.6}, {"taken_at": datetime(2024, 5, 17, 19), "title": "a dog"}),
+        (
+            {"dog": 0.95, "traffic light": 0.6},
+            {"taken_at": datetime(2024, 5, 17, 19), "title": "Newfeel, marine-blue bag"},
+        ),
         (
             {"dog": 0.5, "cat": 0.7, **{f"thing {n}": 0.5 for n in range(8)}},
             {
                 "taken_at": datetime(2025, 1, 1),
                 "description": "d",
+                "title": "Kalenji socks",
                 "format": "png",
                 "width": 2400,
                 "height": 1350,

@@ -95,7 +95,7 @@ def ranges(draw: st.DrawFn) -> Between:
 @st.composite
 def values(draw: st.DrawFn) -> OneOf:
     """One of several values of any key that has them."""
-    key = draw(st.sampled_from(["source", "format", "sku", "collection", "path", "origin"]))
+    key = draw(st.sampled_from(["source", "format", "sku", "title", "collection", "path", "origin"]))
     choices = BY_NAME[key].choices
     value = st.sampled_from(choices) if choices else texts
     return OneOf(key, tuple(draw(st.lists(value, min_size=1, max_size=3, unique=True))))  # type: ignore[arg-type]
