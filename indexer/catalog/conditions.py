@@ -32,7 +32,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from indexer.catalog import paths, skus, titles
-from indexer.query import Between, Has, Leaf, TagIs, at
+from indexer.query import Between, Has, Leaf, Rejected, TagIs, at
 from indexer.query.tree import Annotating, FieldKey, RangeKey, ValueKey
 from indexer.tables import Annotator, Caption, Collection, CollectionImage, Image, ImageTag, Source
 
@@ -71,6 +71,8 @@ def ids(session: Session, leaf: Leaf, among: Among = None) -> np.ndarray:
 def _statement(leaf: Leaf, among: Among) -> Ids:
     if isinstance(leaf, TagIs):
         return _tagged(leaf, among)
+    if isinstance(leaf, Rejected):
+        return _rejected(leaf, among)
     if isinstance(leaf, Between):
         fixed = at(leaf, datetime.now(UTC))
         assert isinstance(fixed, Between)
@@ -100,9 +102,7 @@ def _strings(values: Sequence[str]) -> ColumnElement[Any]:
 
 def _tagged(tag: TagIs, among: Among) -> Ids:
     """From the covering index alone, which is in the order of the groups."""
-    if tag.tag_id is None:
-        raise ValueError(f"the tag {tag.name!r} has no id yet: resolve the query first")
-    query = _within(select(ImageTag.image_id).where(ImageTag.tag_id == tag.tag_id), ImageTag.image_id, among)
+    query = _spoken_of(tag, among)
     surest: ColumnElement[Any] = func.max(ImageTag.confidence)
     if tag.by:
         surest = func.max(ImageTag.confidence).filter(ImageTag.annotator_id == _annotators([tag.by]))
@@ -115,6 +115,17 @@ def _tagged(tag: TagIs, among: Among) -> Ids:
         most = sql_cast(tag.max_confidence, REAL)
         conditions.append(surest < most if tag.max_open else surest <= most)
     return query.group_by(ImageTag.image_id).having(and_(*conditions))
+
+
+def _rejected(tag: Rejected, among: Among) -> Ids:
+    return _spoken_of(tag, among).where(ImageTag.rejected).distinct()
+
+
+def _spoken_of(tag: TagIs | Rejected, among: Among) -> Ids:
+    """One row for each who says something of the tag."""
+    if tag.tag_id is None:
+        raise ValueError(f"the tag {tag.name!r} has no id yet: resolve the query first")
+    return _within(select(ImageTag.image_id).where(ImageTag.tag_id == tag.tag_id), ImageTag.image_id, among)
 
 
 def _annotators(who: Sequence[str]) -> ColumnElement[Any]:

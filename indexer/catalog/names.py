@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from indexer.catalog import tags
 from indexer.errors import QueryError, UnknownTag
-from indexer.query import Leaf, OneOf, Query, TagIs, leaves, map_leaves
+from indexer.query import Leaf, OneOf, Query, Rejected, TagIs, leaves, map_leaves
 from indexer.query.keys import nearest
 from indexer.tables import Collection, Tag, TagName
 from indexer.vocabulary import canonical
@@ -70,7 +70,7 @@ def resolve(session: Session, query: Query) -> Query:
         UnknownTag: the first name that leads to no tag, with the nearest ones and its place in the query's text.
         QueryError: there is no such collection.
     """
-    named = [leaf for leaf in leaves(query.filter) if isinstance(leaf, TagIs)]
+    named = [leaf for leaf in leaves(query.filter) if isinstance(leaf, TagIs | Rejected)]
     found = _find(session, {leaf.name for leaf in named})
     for leaf in named:
         if leaf.name not in found:
@@ -78,7 +78,7 @@ def resolve(session: Session, query: Query) -> Query:
     collections = _collections(session, query)
 
     def known(leaf: Leaf) -> Leaf:
-        if isinstance(leaf, TagIs):
+        if isinstance(leaf, TagIs | Rejected):
             return replace(leaf, name=found[leaf.name].name, tag_id=found[leaf.name].tag_id)
         if isinstance(leaf, OneOf) and leaf.key == "collection":
             return replace(leaf, values=tuple(dict.fromkeys(n for v in leaf.values for n in collections[v])))
@@ -87,7 +87,7 @@ def resolve(session: Session, query: Query) -> Query:
     return replace(query, filter=map_leaves(query.filter, known))
 
 
-def _unknown(session: Session, leaf: TagIs) -> UnknownTag:
+def _unknown(session: Session, leaf: TagIs | Rejected) -> UnknownTag:
     start, end = leaf.span or (None, None)
     length = None if start is None or end is None else end - start
     return UnknownTag(leaf.name, tags.suggest(session, leaf.name), start, length)

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from indexer.query.printer import pieces
 from indexer.query.tree import (
-    All,
-    Any,
     Between,
     ExampleTerm,
     Has,
@@ -15,6 +13,7 @@ from indexer.query.tree import (
     OneOf,
     Order,
     Query,
+    Rejected,
     Span,
     TagIs,
     Term,
@@ -57,5 +56,5 @@ def _about(part: Term | Node | Order) -> tuple[str, bool]:
 def _kind(part: Term | Node | Order) -> str:
     if isinstance(part, Between | OneOf):
         return part.key
-    kinds: dict[type, str] = {TagIs: "tag", Has: "has", Order: "order", All: "group", Any: "group"}
+    kinds: dict[type, str] = {TagIs: "tag", Rejected: "rejected", Has: "has", Order: "order"}
     return kinds.get(type(part), "group")

@@ -24,6 +24,7 @@ from indexer.query.tree import (
     Order,
     OrderKey,
     RangeKey,
+    Rejected,
     Span,
     TagIs,
     Term,
@@ -64,6 +65,8 @@ def read_filter(key: Key, pieces: Sequence[Piece], span: Span | None = None) -> 
     """
     if key.takes == "tag":
         return read_tags(pieces, span)
+    if key.takes == "name":
+        return _any(_each(pieces, lambda piece: Rejected(tag_name(piece.text), span=span)))
     if key.takes == "values":
         values = dict.fromkeys(_each(pieces, lambda piece: _value(key, piece.text)))
         return OneOf(cast(ValueKey, key.name), tuple(values))

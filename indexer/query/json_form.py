@@ -42,6 +42,7 @@ from indexer.query.tree import (
     Order,
     Query,
     RangeKey,
+    Rejected,
     TagIs,
     Term,
     TextTerm,
@@ -293,6 +294,8 @@ def _brief(node: Node) -> object:
 def _leaf_json(leaf: Leaf) -> dict[str, object]:
     if isinstance(leaf, TagIs):
         return {"tag": _tag_json(leaf)}
+    if isinstance(leaf, Rejected):
+        return {"rejected": leaf.name}
     if isinstance(leaf, OneOf):
         return {leaf.key: leaf.values[0] if len(leaf.values) == 1 else list(leaf.values)}
     if isinstance(leaf, Has):

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from indexer.query.tree import FieldKey
 
-Takes = Literal["tag", "range", "values", "field", "text", "like", "order"]
+Takes = Literal["tag", "name", "range", "values", "field", "text", "like", "order"]
 
 ANNOTATING = ("human", "model", "file")
 # `alt_text` is a caption a person wrote or brought; `caption` one by whomever.
@@ -39,6 +39,13 @@ KEYS = (
         "shows this tag; after a comma its confidence, or who says so",
         ("tag:dog", 'tag:"traffic light"', "tag:dog,>=0.8", "tag:dog,cat", "tag:dog,human", "dog:>90%"),
         also=("tags", "label", "keyword", "is"),
+    ),
+    Key(
+        "rejected",
+        "name",
+        "a person said that it does not show this tag",
+        ("rejected:dog", 'rejected:"traffic light"', "rejected:dog,cat"),
+        also=("denied", "wrong"),
     ),
     Key(
         "source",

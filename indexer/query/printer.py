@@ -21,6 +21,7 @@ from indexer.query.tree import (
     OneOf,
     Order,
     Query,
+    Rejected,
     TagIs,
     Term,
     TextTerm,
@@ -122,6 +123,8 @@ def leaf_text(leaf: Leaf) -> str:
     """One condition as `key:value`."""
     if isinstance(leaf, TagIs):
         return "tag:" + ",".join([value_text(leaf.name), *_statements(leaf)])
+    if isinstance(leaf, Rejected):
+        return f"rejected:{value_text(leaf.name)}"
     if isinstance(leaf, OneOf):
         return f"{leaf.key}:{','.join(map(value_text, leaf.values))}"
     if isinstance(leaf, Has):

@@ -116,7 +116,16 @@ class Has:
     key: FieldKey
 
 
-Leaf = TagIs | Between | OneOf | Has
+@dataclass(frozen=True)
+class Rejected:
+    """Images of which a person says that they do not show a tag; `tag_id` and `span` as in `TagIs`."""
+
+    name: str
+    tag_id: int | None = None
+    span: Span | None = field(default=None, compare=False)
+
+
+Leaf = TagIs | Rejected | Between | OneOf | Has
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from sqlalchemy import event, insert, update
 from sqlalchemy.orm import Session
 
 from indexer.catalog import annotations, collections, conditions, corrections, edits, images, names, tags
-from indexer.query import Leaf, TagIs, parse
+from indexer.query import Leaf, Rejected, TagIs, parse
 from indexer.tables import Image, ImageTag, Source, TagName
 from tests import catalogue
 
@@ -41,6 +41,19 @@ def test_a_persons_rejection_hides_what_others_assert(session: Session) -> None:
     edits.make(session, [first], edits.Wish(reject=["dog"]))
     for written in ("tag:dog", "tag:dog,>=0.5", "tag:dog,file", "tag:dog,model"):
         assert found(session, written) == {second}
+
+
+def test_what_a_person_rejected(session: Session) -> None:
+    """Whether or not anybody else asserts it; what nobody speaks of is not rejected."""
+    by = catalogue.annotators(session)
+    both, alone, _ = (catalogue.add_indexed(session, tags_, by) for tags_ in ({"dog": 0.9}, {}, {"dog": 0.9}))
+    catalogue.add_indexed(session, {"cat": 0.9}, by)
+    edit = edits.make(session, [both, alone], edits.Wish(reject=["dog"]))
+    assert found(session, "rejected:Dog") == {both, alone}
+    assert found(session, "rejected:cat") == set()
+    assert edit.edit_id is not None
+    edits.undo(session, edit.edit_id)
+    assert found(session, "rejected:dog") == set()
 
 
 def test_the_surest_annotator_counts(session: Session) -> None:
@@ -90,6 +103,8 @@ def test_a_tag_must_have_been_resolved(session: Session) -> None:
     """Without an id the error says what to do."""
     with pytest.raises(ValueError, match="resolve the query first"):
         conditions.ids(session, TagIs("dog"))
+    with pytest.raises(ValueError, match="resolve the query first"):
+        conditions.ids(session, Rejected("dog"))
 
 
 def test_counts_of_tags(session: Session) -> None:
@@ -250,6 +265,7 @@ LEAVES = [
         "tag:dog",
         "tag:dog,>=0.5",
         "tag:dog,model",
+        "rejected:dog",
         "source:model",
         "source:human",
         "tagcount:>=1",

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from indexer.postings import FacetValue
 from indexer.query import All as AllOf
 from indexer.query import Any as AnyOf
-from indexer.query import Between, Has, Leaf, Node, Not, OneOf, Order, TagIs
+from indexer.query import Between, Has, Leaf, Node, Not, OneOf, Order, Rejected, TagIs
 from indexer.tables import Annotator, Caption, Collection, CollectionImage, Image, ImageTag, Tag
 
 SAYING = {"person": "human", "file": "file", "tagger": "model", "captioner": "model"}
@@ -45,7 +45,9 @@ class Facts:
 
 def read(session: Session) -> list[Facts]:
     """Every image of the catalogue."""
-    rows = session.execute(select(Image.id, Image.state, Image.taken_at, Image.format, Image.bytes, Image.title))
+    rows = session.execute(
+        select(Image.id, Image.state, Image.taken_at, Image.format, Image.bytes, Image.title)
+    )
     facts = {row.id: Facts(*row) for row in rows}
     said = select(ImageTag.image_id, Tag.name, Annotator.kind, ImageTag.confidence, ImageTag.rejected)
     for image_id, name, kind, confidence, rejected in session.execute(said.join(Tag).join(Annotator)):
@@ -71,6 +73,8 @@ def _meets_leaf(image: Facts, leaf: Leaf) -> bool:
         least, most = leaf.min_confidence or 0, 1 if leaf.max_confidence is None else leaf.max_confidence
         said = [value for who, value in image.shown().get(leaf.name, {}).items() if leaf.by in (None, who)]
         return bool(said) and least <= max(said) <= most
+    if isinstance(leaf, Rejected):
+        return None in image.tags.get(leaf.name, {}).values()
     if isinstance(leaf, Between):
         value: Any = {"taken": image.taken, "size": image.size, "id": image.id}[leaf.key]
         low: Any = leaf.low

@@ -12,11 +12,11 @@ from benchmarks import tag_library
 from indexer import local_stack
 from indexer.catalog import changes, conditions, postings
 from indexer.postings import Postings
-from indexer.query import Order, TagIs
+from indexer.query import Order, Rejected, TagIs
 from tests.plans import Plans, Step
 
 IMAGES, TAGS, EACH = 8_000, 400, 6
-RARE = 300
+COMMON, RARE = 1, 300
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +54,11 @@ def _index_only(steps: list[Step], index: str) -> bool:
         TagIs("a", tag_id=RARE),
         TagIs("a", tag_id=RARE, min_confidence=0.5),
         TagIs("a", tag_id=RARE, min_confidence=0.2, max_confidence=0.8),
+        Rejected("a", tag_id=COMMON),
     ],
 )
-def test_one_tag(session: Session, leaf: TagIs) -> None:
-    """A tag, with or without a range of confidences: from the covering index alone."""
+def test_one_tag(session: Session, leaf: TagIs | Rejected) -> None:
+    """A tag, with or without a range of confidences, or rejected: from the covering index alone."""
     with Plans(session) as plans:
         assert conditions.ids(session, leaf).size
     assert _index_only(plans.steps, "ix_image_tags_tag_id")

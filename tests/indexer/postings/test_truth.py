@@ -16,7 +16,21 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from indexer.catalog import annotations, collections, corrections, edits, images, statements
 from indexer.postings import FIELDS, Completion, Postings, View
-from indexer.query import EVERYTHING, All, Any, Between, Has, Leaf, Node, Not, OneOf, Order, TagIs, map_leaves
+from indexer.query import (
+    EVERYTHING,
+    All,
+    Any,
+    Between,
+    Has,
+    Leaf,
+    Node,
+    Not,
+    OneOf,
+    Order,
+    Rejected,
+    TagIs,
+    map_leaves,
+)
 from indexer.tables import Collection, CollectionImage, Edit, Image
 from tests import catalogue
 from tests.indexer.postings import brute_force
@@ -180,6 +194,7 @@ LEAVES = st.one_of(
         by=st.sampled_from((None, "human", "model", "file")),
     ),
     st.builds(TagIs, st.sampled_from(TAGS), max_confidence=CONFIDENCES),
+    st.sampled_from(TAGS).map(Rejected),
     st.sampled_from(YEARS).map(_in_year),
     st.builds(
         Between, st.just("size"), st.sampled_from(SIZES), st.sampled_from((None, *SIZES)), st.booleans()
@@ -242,7 +257,7 @@ def test_kept_is_true(
 
 
 def _with_ids(tag_ids: dict[str, int], leaf: Leaf) -> Leaf:
-    return replace(leaf, tag_id=tag_ids[leaf.name]) if isinstance(leaf, TagIs) else leaf
+    return replace(leaf, tag_id=tag_ids[leaf.name]) if isinstance(leaf, TagIs | Rejected) else leaf
 
 
 def _check_filters(view: View, truth: list[Facts], trees: list[Node]) -> None:

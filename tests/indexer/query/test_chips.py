@@ -17,7 +17,9 @@ def test_pieces_make_the_whole(query: Query) -> None:
 
 def test_what_each_piece_is_about() -> None:
     """Words, examples, tags, groups, keys and the order are told apart, and what is negated."""
-    query = parse("a dog -text:pattern like:17^2 tag:beach -(tag:a or tag:b) -has:sku taken:2024 order:size")
+    query = parse(
+        "a dog -text:pattern like:17^2 tag:beach -(tag:a or tag:b) -has:sku -rejected:c taken:2024 order:size"
+    )
     assert [(chip.kind, chip.negated) for chip in chips(query)] == [
         ("text", False),
         ("text", True),
@@ -25,6 +27,7 @@ def test_what_each_piece_is_about() -> None:
         ("tag", False),
         ("group", True),
         ("has", True),
+        ("rejected", True),
         ("taken", False),
         ("order", False),
     ]

@@ -35,6 +35,8 @@ TWINS: list[tuple[str, dict[str, Any]]] = [
     ("ratio:>1.5", {"filter": {"ratio": {"gt": 1.5}}}),
     ("size:=2MB", {"filter": {"size": 2_000_000}}),
     ("id:1,5", {"filter": {"id": [1, 5]}}),
+    ("rejected:dog", {"filter": {"rejected": "dog"}}),
+    ("rejected:dog or rejected:cat", {"filter": {"rejected": ["Dog", "cat"]}}),
     ("sku:1001", {"filter": {"sku": 1001}}),
     ('title:"marine blue",new*', {"filter": {"title": ["marine blue", "new*"]}}),
     ("-title:newfeel", {"filter": {"none": [{"title": "newfeel"}]}}),

@@ -34,6 +34,9 @@ EXPECTED: dict[str, set[int] | Query] = {
     "tag:dog,cat": {1, 2, 3},
     "tag:dog,human": {3},
     "dog:>90%": {1, 3},
+    "rejected:dog": {4},
+    'rejected:"traffic light"': {2},
+    "rejected:dog,cat": {1, 4},
     "source:human": {3},
     "source:model,file": {1, 2, 3},
     "taken:2024": {1},
@@ -129,6 +132,8 @@ def library(session: Session) -> Session:
     for image_id, (tags, changes) in zip(ids, facts, strict=False):
         annotations.save(session, [catalogue.annotation(image_id, tags, **changes)], by)
     edits.make(session, [3], edits.Wish(add=["dog"]))
+    for image_id, name in ((1, "cat"), (2, "traffic light"), (4, "dog")):
+        edits.make(session, [image_id], edits.Wish(reject=[name]))
     corrections.write_caption(session, 3, "a dog, by hand", by.embedder, catalogue.embedding(1))
     for image_id, name in ((1, "holiday"), (2, "Summer 2024")):
         collections.add(session, collections.create(session, name), [image_id])

@@ -17,6 +17,7 @@ from indexer.query import (
     OneOf,
     Order,
     Query,
+    Rejected,
     TagIs,
     TextTerm,
     normal,
@@ -101,7 +102,10 @@ def values(draw: st.DrawFn) -> OneOf:
     return OneOf(key, tuple(draw(st.lists(value, min_size=1, max_size=3, unique=True))))  # type: ignore[arg-type]
 
 
-leaves = st.one_of(tags(), ranges(), values(), st.sampled_from(FIELDS).map(Has))  # type: ignore[arg-type]
+leaves = st.one_of(
+    *(tags(), names.map(Rejected), ranges(), values()),
+    st.sampled_from(FIELDS).map(Has),  # type: ignore[arg-type]
+)
 
 
 def _grown(nodes: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
