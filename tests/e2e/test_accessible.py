@@ -15,6 +15,12 @@ def _suggest(page: Page) -> None:
     page.keyboard.press("ArrowDown")
 
 
+def _slip(page: Page) -> None:
+    page.locator("#text").fill("tag:dgo")
+    page.keyboard.press("Enter")
+    expect(page.locator("#still")).to_be_visible()
+
+
 def _detail(page: Page) -> None:
     page.locator("#results .card a").first.click()
     page.get_by_text("How it was searched").click()
@@ -52,6 +58,8 @@ SCREENS: dict[str, Screen] = {
     ),
     "suggestions": ("/", _suggest, False),
     "slip": ("/?q=tagg:dog", None, False),
+    "after a slip": ("/?q=a+dog", _slip, False),
+    "after a slip on a phone": ("/?q=a+dog", _slip, True),
     "nothing": ("/?q=format:png", None, False),
     "detail": ("/?q=a+dog+like:1", _detail, False),
     "selection": ("/", _select, False),

@@ -168,6 +168,63 @@ def test_a_name_half_written_is_no_slip(page: Page, common_tag: tuple[str, int])
     expect(slip).to_contain_text("No tag is called")
 
 
+def test_after_a_slip_the_answer_before_is_shown_as_such(new_page: NewPage) -> None:
+    """Faint, named, and out of reach of whatever would be done with it; put right, or gone back from, it is live."""
+    page = new_page("/?q=a+dog")
+    box, still, pictures = page.locator("#text"), page.locator("#still"), page.locator("#results")
+    expect(page.locator("#summary")).to_have_text(re.compile("picture"))
+    shown = pictures.locator(".card").count()
+    box.fill("tag:dgo")
+    page.keyboard.press("Enter")
+    expect(still).to_contain_text("Still showing “a dog”")
+    expect(page).to_have_url(re.compile(r"\?q=tag%3Adgo$"))
+    assert pictures.locator(".card").count() == shown
+    expect(pictures).to_have_css("opacity", "0.4")
+    for name in ("Select", "Export"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
+    expect(page.get_by_label("Order")).to_be_hidden()
+    page.keyboard.press("ArrowDown")
+    expect(box).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+a")
+    expect(page.locator("#bulk")).to_be_hidden()
+    for place in ("#results", "#facets"):
+        assert page.locator(place).evaluate("place => place.inert")
+    box.fill("")
+    expect(still).to_be_hidden()
+    expect(page.get_by_role("button", name="Export")).to_be_visible()
+    assert not pictures.evaluate("place => place.inert")
+
+
+def test_from_a_slip_there_is_a_way_back(new_page: NewPage, arrival: Arrival) -> None:
+    """To the question whose answer is still shown, with what was asked to be shown of it; opened anew there is none."""
+    page = new_page("/?q=a+dog&all=1")
+    expect(page.locator("#summary")).to_have_text(f"{arrival.pictures} pictures")
+    for slip in ("tag:dgo", "tagg:dog"):
+        page.locator("#text").fill(slip)
+        page.keyboard.press("Enter")
+        expect(page.locator("#slip")).to_contain_text(slip.removeprefix("tag:").removesuffix(":dog"))
+        expect(page.locator("#still")).to_contain_text("Still showing “a dog”")
+    page.get_by_role("button", name="Back to it").click()
+    expect(page).to_have_url(re.compile(r"\?q=a\+dog&all=1$"))
+    expect(page.locator("#summary")).to_have_text(f"{arrival.pictures} pictures")
+    expect(page.locator("#text")).to_be_focused()
+    page = new_page("/?q=tag:dgo")
+    expect(page.locator("#slip")).to_contain_text("dgo")
+    expect(page.locator("#still")).to_be_hidden()
+    expect(page.locator("#results .card")).to_have_count(0)
+
+
+def test_an_unknown_tag_is_told_in_words_of_the_page(new_page: NewPage) -> None:
+    """Where its tags are found, not a command for a terminal."""
+    page = new_page("/?q=tag:zebrafinch")
+    expect(page.locator("#slip")).to_contain_text("No tag is called “zebrafinch”.")
+    expect(page.locator("#slip")).to_contain_text(
+        "The search box lists tags as you type their first letters."
+    )
+    expect(page.locator("main")).not_to_contain_text("sightline tags")
+
+
 def test_an_unknown_tag_offers_the_nearest(new_page: NewPage, common_tag: tuple[str, int]) -> None:
     """A misspelt tag does not silently find nothing."""
     name, images = common_tag

@@ -17,7 +17,7 @@ export function show(error, { focus = false } = {}) {
   if (!points(error)) return clear();
   problem = error.problem;
   $("slip").hidden = false;
-  $("slip").replaceChildren(icon("help"), h("p", {}, ...prose(problem.detail)), ...(problem.suggestions ?? []).map(offer));
+  $("slip").replaceChildren(icon("help"), h("p", {}, ...prose(error.message)), ...(problem.suggestions ?? []).map(offer));
   $("text").setAttribute("aria-invalid", "true");
   redraw();
   if (focus) select();

@@ -1,9 +1,16 @@
 // Talking to the server.
 
+/** The server's words; where they name a command, what to do on this page instead. */
+function inWords({ name, tag, suggestions = [], detail, title }) {
+  if (name !== "unknown_tag" || !tag) return detail ?? title ?? "The server gave no reason.";
+  const meant = suggestions.length ? ` Did you mean ${suggestions.join(", ")}?` : "";
+  return `No tag is called “${tag}”.${meant} The search box lists tags as you type their first letters.`;
+}
+
 /** What the server refused, and why. */
 export class Refused extends Error {
   constructor(problem) {
-    super(problem.detail ?? problem.title ?? "The server gave no reason.");
+    super(inWords(problem));
     this.title = problem.title ?? "The server could not answer";
     this.name = problem.name ?? "unknown";
     this.status = problem.status ?? 0;

@@ -17,6 +17,7 @@ import { initRail } from "../results/rail.js";
 import { ask, initResults } from "../results/results.js";
 import { initSaved } from "../results/saved.js";
 import { initSelection } from "../results/selection.js";
+import { initStale } from "../results/stale.js";
 import { initSummary } from "../results/summary.js";
 import { initQueue } from "../uploads/queue.js";
 import { initUploads } from "../uploads/uploads.js";
@@ -37,7 +38,7 @@ document.querySelector(".brand").addEventListener("click", (event) => {
   $("text").focus();
 });
 for (const init of [
-  initTheme, initSlip, initBox, initChips, initSelection, initGrid, initGridKeys, initPlace, initNotices, initMeant, initSummary,
+  initTheme, initSlip, initBox, initChips, initSelection, initGrid, initGridKeys, initPlace, initNotices, initMeant, initSummary, initStale,
   initRail, initSaved, initPast, initExporting, initBulk, initResults, initDetail, initDrop, initUploads, initQueue, initKeys, initSession,
 ]) init();
 ask({ wanted: remembered() });

@@ -5,7 +5,7 @@ import * as state from "../page/state.js";
 import { moreLike } from "../query/examples.js";
 import { current, goToPicture, rowsInSight, shownCards, vertical } from "./grid.js";
 import { showPicked } from "./card.js";
-import { more, results } from "./results.js";
+import { more, results, stale } from "./results.js";
 import * as selection from "./selection.js";
 
 const MOVES = {
@@ -23,7 +23,7 @@ export function initGridKeys() {
   $("results").addEventListener("click", onClick);
   $("results").addEventListener("focusin", onFocus);
   addEventListener("keydown", onKey);
-  addEventListener("enter-grid", () => goToPicture(current()));
+  addEventListener("enter-grid", () => { if (!stale()) goToPicture(current()); });
   selection.subscribe(() => { for (const [, element] of shownCards()) showPicked(element); });
 }
 
@@ -60,7 +60,7 @@ function onFocus(event) {
 
 /** Keys work from the grid and from nowhere in particular, not from other controls. */
 function onKey(event) {
-  if (writing(event.target) || event.altKey || document.querySelector("dialog[open]")) return;
+  if (writing(event.target) || event.altKey || stale() || document.querySelector("dialog[open]")) return;
   const inGrid = event.target.closest?.("#results");
   if (!inGrid && event.target !== document.body) return;
   if ((event.ctrlKey || event.metaKey) && event.key === "a" && results.hits.length) return did(event, selection.all);

@@ -9,9 +9,12 @@ const MOST_AT_ONCE = 200;
 const NEAREST = 24;
 export const FACET_LIMIT = 60;
 export const FACETS = ["tag", "year", "format", "source", "collection"];
-const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, cutoff: null, cursor: null, tookMs: 0, degraded: [], error: null, question: null, nearest: false };
+const EMPTY = { hits: [], total: { value: 0, relation: "eq" }, hidden: { value: 0, relation: "eq" }, facets: {}, cutoff: null, cursor: null, tookMs: 0, degraded: [], error: null, question: null, asked: null, nearest: false };
 
-/** The answer so far. `error` is set instead when the question was refused. */
+/**
+ * The answer so far, to what was `asked`. `error` is set instead when the question was refused; the answer to the one
+ * before may be there still.
+ */
 export const results = { ...EMPTY, busy: false };
 export const events = new EventTarget();
 let running = new AbortController();
@@ -19,6 +22,9 @@ let continuing = null;
 
 /** Whether a refusal points into the text of the question. */
 export const points = (error) => Number.isInteger(error?.problem?.position);
+
+/** Whether what is there answers another question than the one that was refused. */
+export const stale = () => Boolean(results.error) && results.hits.length > 0;
 
 const tell = (name, detail) => events.dispatchEvent(new CustomEvent(name, { detail }));
 export const on = (name, listener) => events.addEventListener(name, listener);
@@ -40,7 +46,7 @@ export async function ask({ quiet = false, wanted = 0 }) {
   tell("asked", { quiet });
   try {
     const first = await api.search({ ...body(now), facets: FACETS, facet_limit: FACET_LIMIT, limit: size(wanted) }, mine.signal);
-    Object.assign(results, { ...EMPTY, ...parts(first), hits: first.hits, facets: first.facets ?? {}, question: state.question(now) });
+    Object.assign(results, { ...EMPTY, ...parts(first), hits: first.hits, facets: first.facets ?? {}, question: state.question(now), asked: now });
     if (!results.hits.length && results.hidden.value) await showNearest(now, mine);
     while (results.hits.length < wanted && results.cursor) await next(mine, size(wanted - results.hits.length));
     results.busy = false;
@@ -48,7 +54,7 @@ export async function ask({ quiet = false, wanted = 0 }) {
   } catch (error) {
     if (error.name === "AbortError") return;
     results.busy = false;
-    // A slip while one writes leaves the last answer in sight.
+    // A slip while one writes leaves the last answer in sight, shown to be that (stale.js).
     const kept = points(error) && results.hits.length ? { cursor: null } : EMPTY;
     Object.assign(results, kept, { error, question: state.question(now) });
     tell("refused", { quiet });
@@ -90,13 +96,13 @@ async function fetchMore(mine) {
 
 export const indexOf = (id) => results.hits.findIndex((hit) => hit.id === id);
 
-/** The hit of an image, with its reasons: from what is shown, or asked for by itself. */
+/** The hit of an image, with its reasons and the cut-off: from what is shown, or asked for by itself. */
 export async function hitOf(id, signal) {
-  const shown = results.hits[indexOf(id)];
-  if (shown) return shown;
+  const shown = stale() ? null : results.hits[indexOf(id)];
+  if (shown) return { ...shown, cutoff: results.cutoff };
   const { q } = state.get();
   const found = await api.search({ q: `${q} id:${id}`.trim(), all: true, limit: 1 }, signal);
-  return found.hits[0] ?? null;
+  return found.hits[0] ? { ...found.hits[0], cutoff: found.cutoff } : null;
 }
 
 /** Put the changed image into its hit, so that the grid and a later look show it as it is now. */
