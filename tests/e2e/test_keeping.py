@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from playwright.sync_api import Page, expect
 
 from indexer.search.export import COLUMNS
-from tests.e2e.conftest import NewPage
+from tests.e2e.conftest import Arrival, NewPage
 
 
 def _export(page: Page, name: str) -> Path:
@@ -66,4 +66,27 @@ def test_a_search_is_saved_counted_asked_again_and_forgotten(
     expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
     page.get_by_role("button", name="Saved searches").click()
     page.get_by_role("button", name="Forget My favourite").click()
+    expect(entry).to_have_count(0)
+
+
+def test_a_saved_search_shows_what_it_counts(new_page: NewPage, arrival: Arrival) -> None:
+    """It finds what stands out, also if it was saved, or is asked, while all the rest is shown."""
+    page = new_page("/?q=a+dog&all=1")
+    expect(page.locator("#summary")).to_have_text(f"{arrival.pictures} pictures")
+    page.get_by_role("button", name="Saved searches").click()
+    expect(page.locator("#saved-menu")).to_contain_text("finds what stands out, without the rest")
+    page.get_by_label("Name of this search").fill("Dogs")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("Saved as “Dogs”.")
+    page.get_by_role("button", name="Saved searches").click()
+    entry = page.locator("#saved-menu li").filter(has_text="Dogs")
+    counted = entry.locator(".count").inner_text()
+    assert int(counted) < arrival.pictures
+    entry.get_by_role("button").first.click()
+    expect(page).to_have_url(re.compile(r"\?q=a\+dog$"))
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{counted} picture"))
+    page.get_by_role("button", name="Saved searches").click()
+    expect(entry).to_be_visible()
+    expect(page.locator("#saved-menu")).not_to_contain_text("finds what stands out")
+    page.get_by_role("button", name="Forget Dogs").click()
     expect(entry).to_have_count(0)

@@ -7,26 +7,30 @@ import { icon } from "../page/icons.js";
 import { line, menu } from "../page/menu.js";
 import * as state from "../page/state.js";
 import { toast } from "../page/toast.js";
+import { ranks } from "../query/edit.js";
 
 export const initSaved = () => menu($("saved"), $("saved-menu"), fillSaved);
 
 async function fillSaved(panel, shut) {
-  const { q } = state.get();
+  const { q, all } = state.get();
   const field = h("input", { type: "text", maxLength: 200, placeholder: q ? "Name this search" : "Search for something first", "aria-label": "Name of this search", disabled: !q });
   const form = h("form", { className: "menu-form", onsubmit: (event) => { event.preventDefault(); keep(field.value.trim(), q, shut); } },
     field, h("button", { type: "submit", className: "button small", disabled: !q }, "Save"));
-  panel.replaceChildren(form, h("p", { className: "waiting" }, "Counting…"));
+  const above = [form];
+  if (all && ranks(q)) above.push(h("p", { className: "hint" }, "A saved search finds what stands out, without the rest that is shown now."));
+  panel.replaceChildren(...above, h("p", { className: "waiting" }, "Counting…"));
   try {
     const found = await api.savedSearches();
-    panel.replaceChildren(form, found.length ? h("ul", {}, ...found.map((one) => saved(one, panel, shut))) : h("p", { className: "hint" }, "Searches you save stand here, with how many pictures each finds."));
+    panel.replaceChildren(...above, found.length ? h("ul", {}, ...found.map((one) => saved(one, panel, shut))) : h("p", { className: "hint" }, "Searches you save stand here, with how many pictures each finds."));
     if (q) field.focus();
   } catch (error) {
-    panel.replaceChildren(form, h("p", { className: "hint" }, error.message));
+    panel.replaceChildren(...above, h("p", { className: "hint" }, error.message));
   }
 }
 
+/** Asked again it shows what is counted here: without what does not stand out, wherever one comes from. */
 const saved = (one, panel, shut) => h("li", {},
-  h("button", { type: "button", title: one.query, onclick: () => { shut(); state.ask(one.query); } }, icon("bookmark"), ...line(one.name, one.count === null ? "–" : number(one.count))),
+  h("button", { type: "button", title: one.query, onclick: () => { shut(); state.set({ q: one.query, all: false, image: null }); } }, icon("bookmark"), ...line(one.name, one.count === null ? "–" : number(one.count))),
   h("button", { type: "button", className: "quiet small", "aria-label": `Forget ${one.name}`, title: "Forget", onclick: () => forget(one, panel, shut) }, icon("bin")));
 
 async function keep(name, q, shut) {
