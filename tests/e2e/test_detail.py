@@ -41,6 +41,20 @@ def test_a_hit_is_explained(detail: Locator) -> None:
     expect(detail.locator(".plan table").first).to_be_visible()
 
 
+def test_the_cut_off_is_told(detail: Locator, address: str, new_page: NewPage) -> None:
+    """Beside the score, and with how it was searched; of a picture below it, that it would take more."""
+    found = httpx.post(f"{address}/v1/search", json={"q": "a dog", "all": True, "limit": 500}).json()
+    cutoff = f"{found['cutoff']:.2f}"
+    said = re.compile(rf"score \d+\.\d\d, shown from {re.escape(cutoff)}$")
+    expect(detail.locator(".why h3 .says")).to_have_text(said)
+    detail.get_by_text("How it was searched").click()
+    expect(detail.locator(".plan")).to_contain_text(f"Cut-off {cutoff}:")
+    page = new_page(f"/?q=a+dog&image={found['hits'][-1]['id']}")
+    expect(page.locator(".why h3 .says")).to_have_text(
+        re.compile(f", would stand out from {re.escape(cutoff)}$")
+    )
+
+
 def test_a_tag_shows_where_it_was_seen(detail: Locator) -> None:
     """Hovering a tag draws a map that is warm somewhere and not everywhere, and says that it is coarse."""
     detail.locator(".statements li").first.hover()

@@ -18,10 +18,16 @@ const PLANS = {
 export function why(hit) {
   if (!hit || hit.score === null) return null;
   const { terms = [] } = hit.why ?? {};
-  return h("section", { className: "why" }, h("h3", {}, "Why it was found ", h("span", { className: "says" }, `score ${score(hit.score)}`)),
+  return h("section", { className: "why" }, h("h3", {}, "Why it was found ", h("span", { className: "says" }, scored(hit))),
     terms.length > 1 ? bars(terms.map(({ term, part }) => ({ name: brief(term), part, note: "" })), "What it owes to each part of the question") : null,
     bars(Object.entries(hit.channels).map(([name, channel]) => ({ name: CHANNELS[name] ?? name, part: channel.part, note: standing(channel) })), "What each channel gave"),
     plan());
+}
+
+/** The score beside the one from which pictures are shown. */
+function scored({ score: own, cutoff }) {
+  if (cutoff === null || cutoff === undefined) return `score ${score(own)}`;
+  return `score ${score(own)}, ${own < cutoff ? "would stand out" : "shown"} from ${score(cutoff)}`;
 }
 
 function standing({ standing: deviations, cosine }) {
@@ -50,15 +56,16 @@ async function explain(place) {
   try {
     const { q, all } = state.get();
     const found = await api.search({ q, all, limit: 1, explain: true });
-    place.replaceChildren(...told(found.explain));
+    place.replaceChildren(...told(found.explain, found.cutoff));
   } catch (error) {
     place.replaceChildren(h("p", {}, error.message));
   }
 }
 
-function told({ plan: name, estimates_ms: estimates, stages_ms: stages, background }) {
+function told({ plan: name, estimates_ms: estimates, stages_ms: stages, background }, cutoff) {
   return [
     h("p", {}, h("b", {}, name), PLANS[name] ? `: ${PLANS[name]}.` : "."),
+    cutoff === null ? null : h("p", {}, h("b", {}, `Cut-off ${score(cutoff)}`), ": what scores less does not stand out from the library, and is hidden until asked for."),
     table("Estimated for each way", estimates, name), table("Where the time went", stages, null),
     h("p", { className: "note" }, ...Object.entries(background).map(([channel, { mean, deviation }]) => `Usual cosine of ${CHANNELS[channel] ?? channel}: ${mean.toFixed(3)} ± ${deviation.toFixed(3)}. `)),
   ].filter(Boolean);
