@@ -77,10 +77,11 @@ class Count(TypedDict):
 
 
 class Facet(TypedDict):
-    """One value of a facet and how many images of the answer have it."""
+    """One value of a facet, how many images of the answer have it, how many there would be with it excluded."""
 
     value: str
     count: int
+    without: int
     selected: Literal["include", "exclude"] | None
 
 

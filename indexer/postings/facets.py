@@ -1,10 +1,10 @@
 """What the images of a result have in common: the commonest values of a field, and how many images have each.
 
-A year, format, source or collection is counted as if the query's own conditions on that field were not there, so
-that one can choose another; a condition is such if it is one of those that must all hold and asks of nothing else.
-A tag is counted within the result: that many one would see after adding it. What the query already includes or
-excludes is always listed, with what it would give without its own condition. Nothing else is listed that would lead
-to no image.
+A year, format, source or collection is counted as if the query did not ask for others of that field, so that one can
+choose another; what it excludes of the field stays out. Its own conditions on a field are those of the ones that must
+all hold that ask of nothing else. A tag is counted within the result: that many one would see after adding it. What
+the query already includes or excludes is always listed, with what it would give without its own condition. Nothing
+else is listed that would lead to no image; `without` tells where excluding a value would.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -36,10 +36,11 @@ _KEYS: Mapping[FacetField, str] = {
 
 @dataclass(frozen=True)
 class FacetValue:
-    """A value, how many images have it, and what the query says of it."""
+    """A value, how many images have it, how many there would be with it excluded, and what the query says of it."""
 
     value: str
     count: int
+    without: int
     selected: Selected | None = None
 
 
@@ -99,13 +100,17 @@ def _tags(view: "View", parts: Sequence[Node], among: BitMap | None, limit: int)
     family = view.family("tag", result)
     common = commonest(family, result, limit, {tag.tag_id or 0 for tag in own})
     names = view.tag_names([int(key) for _, key in common])
-    values = [FacetValue(names[int(key)], images) for images, key in common if key in names]
+    values = [
+        FacetValue(names[int(key)], images, len(result) - images) for images, key in common if key in names
+    ]
     values = sorted(values, key=_rank)[:limit]
     for tag, conditions in own.items():
         excluded = any(isinstance(part, Not) for part in conditions)
         without = _meeting(view, (part for part in parts if part not in conditions), among)
         images = without.intersection_cardinality(view.matching(tag))
-        values.append(FacetValue(tag.name, images, "exclude" if excluded else "include"))
+        values.append(
+            FacetValue(tag.name, images, len(without) - images, "exclude" if excluded else "include")
+        )
     return values
 
 
@@ -140,18 +145,26 @@ def _others(
     view: "View", field: FacetField, parts: Sequence[Node], among: BitMap | None, limit: int
 ) -> list[FacetValue]:
     own = [part for part in parts if _only_of(part, _KEYS[field])]
+    asked = [part for part in own if not isinstance(part, Not)]
     others = _meeting(view, (part for part in parts if part not in own), among)
+    free = others & _meeting(view, (part for part in own if part not in asked), None)
+    result = free & _meeting(view, asked, None)
     family = view.family(field, others)
     names = _names(view, field, family)
-    selected = _selected(own, list(names.values()))
-    counts = {
-        names[key]: ids.intersection_cardinality(others)
-        for key, ids in family.members.items()
-        if key in names
-    }
-    chosen = [FacetValue(value, counts.pop(value, 0), how) for value, how in selected.items()]
-    rest = sorted((FacetValue(value, images) for value, images in counts.items() if images), key=_rank)
-    return chosen + rest[:limit]
+    members = {names[key]: ids for key, ids in family.members.items() if key in names}
+    selected = _selected(own, list(members))
+    chosen = [
+        _of_value(value, members.pop(value, BitMap()), others, others, how) for value, how in selected.items()
+    ]
+    rest = (_of_value(value, ids, free, result) for value, ids in members.items())
+    return chosen + sorted((value for value in rest if value.count), key=_rank)[:limit]
+
+
+def _of_value(
+    value: str, ids: BitMap, among: BitMap, left: BitMap, selected: Selected | None = None
+) -> FacetValue:
+    """A value that `ids` have, counted among some images; excluded it would be taken from those `left`."""
+    return FacetValue(value, ids.intersection_cardinality(among), left.difference_cardinality(ids), selected)
 
 
 def _names(view: "View", field: FacetField, family: Family) -> dict[Key, str]:

@@ -66,7 +66,7 @@ def read_filter(key: Key, pieces: Sequence[Piece], span: Span | None = None) -> 
     if key.takes == "tag":
         return read_tags(pieces, span)
     if key.takes == "name":
-        return _any(_each(pieces, lambda piece: Rejected(tag_name(piece.text), span=span)))
+        return _any(_each(pieces, lambda piece: Rejected(tag_name(piece.text), span=span and piece.span)))
     if key.takes == "values":
         values = dict.fromkeys(_each(pieces, lambda piece: _value(key, piece.text)))
         return OneOf(cast(ValueKey, key.name), tuple(values))

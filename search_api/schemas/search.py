@@ -128,10 +128,11 @@ class Total(BaseModel):
 
 
 class FacetOut(BaseModel):
-    """One value, and how many hits there are with it."""
+    """One value, how many hits there are with it, and how many there would be with it excluded."""
 
     value: str
     count: int
+    without: int
     selected: Literal["include", "exclude"] | None
 
 

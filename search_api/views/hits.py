@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from indexer import query as language
@@ -26,10 +27,7 @@ def result(
         hidden_below_cutoff=hidden(found.hidden),
         cutoff=found.cutoff if found.cutoff is not None and math.isfinite(found.cutoff) else None,
         facets={
-            name: [
-                schemas.FacetOut(value=item.value, count=item.count, selected=item.selected)
-                for item in values
-            ]
+            name: [schemas.FacetOut.model_validate(asdict(item)) for item in values]
             for name, values in found.facets.items()
         },
         next_cursor=found.next_cursor,

@@ -77,19 +77,38 @@ def test_on_a_phone_the_rail_is_a_drawer(new_page: NewPage, common_tag: tuple[st
 
 
 def test_where_a_long_facet_ends(page: Page) -> None:
-    """A dozen, then all the server told; that these are only the commonest is said."""
+    """A dozen, then all the server told; that these are only the commonest is said, before and after."""
 
     def many(route: Route) -> None:
         told = route.fetch().json()
-        told["facets"]["tag"] = [{"value": f"tag {n}", "count": 80 - n, "selected": None} for n in range(60)]
+        told["facets"]["tag"] = [
+            {"value": f"tag {n}", "count": 80 - n, "without": 1, "selected": None} for n in range(60)
+        ]
         route.fulfill(json=told)
 
     page.route("**/v1/search", many)
     page.reload()
     tags = page.locator("#facet-tag")
-    tags.get_by_role("button", name="48 more").click()
+    tags.get_by_role("button", name="The 60 commonest").click()
     expect(tags.get_by_role("button", name="tag 59, 21 pictures")).to_be_visible()
     expect(tags.locator(".hint")).to_have_text("The 60 commonest. Type the name of any other.")
+
+
+def test_nothing_leads_to_no_picture(new_page: NewPage, common_tag: tuple[str, int]) -> None:
+    """What every picture of the result has cannot be excluded, neither by its minus nor by the keys that mean it."""
+    name, images = common_tag
+    page = new_page(f'/?q=tag:"{name}"')
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+    every = [_count(row) for row in page.locator("#facet-tag .value").all()].count(images)
+    rows = page.locator("#facet-tag li:has(.value)")
+    expect(page.locator("#facet-tag .without")).to_have_count(rows.count() - every + 1)
+    page = new_page("/?q=id:1")
+    expect(page.locator("#summary")).to_have_text("1 picture")
+    expect(page.locator("#facet-tag .value").first).to_be_visible()
+    expect(page.locator("#facets .without")).to_have_count(0)
+    page.locator("#facet-tag .value").first.click(modifiers=["Alt"])
+    page.locator("#facet-tag .value").first.click(button="right")
+    expect(page.locator("#text")).to_have_value("id:1")
 
 
 def _count(value: Locator) -> int:

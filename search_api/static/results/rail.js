@@ -69,18 +69,22 @@ function group(field) {
 
 /** The way to the values not shown; those beyond the commonest are only to be had by name. */
 function rest(field, values, list) {
-  if (values.length > list.length) return h("li", {}, moreButton(field, values.length - list.length));
+  if (values.length > list.length) return h("li", {}, moreButton(field, values.length, values.length - list.length));
   return values.length >= FACET_LIMIT ? h("li", { className: "hint" }, `The ${values.length} commonest. Type the name of any other.`) : null;
 }
 
-const moreButton = (field, left) => h("button", { type: "button", className: "rest", "data-focus": `${field}-rest`, onclick: () => { whole.add(field); draw(); } }, `${left} more`);
+const moreButton = (field, all, left) => h("button", { type: "button", className: "rest", "data-focus": `${field}-rest`, onclick: () => { whole.add(field); draw(); } }, all >= FACET_LIMIT ? `The ${all} commonest` : `${left} more`);
 
-function row(field, { value, count, selected }, most) {
+/** A value to include or exclude; nothing is offered that would leave no picture. */
+function row(field, { value, count, without: left, selected }, most) {
   const name = VALUES[field]?.[value] ?? value;
   const change = field === "tag" ? toggle : choose;
-  const pick = (exclude) => state.ask(change(state.get().q, KEY[field], value, exclude));
-  const include = h("button", { type: "button", className: "value", "data-focus": `${field}-${value}`, "aria-pressed": String(selected === "include"), "aria-label": `${name}, ${number(count)} pictures`, title: "Click: only these. Alt-click: without these", onclick: (event) => pick(event.altKey) },
+  const excludes = left > 0 || selected === "exclude";
+  // What nothing has is only to be taken back.
+  const only = selected === "exclude" && !count;
+  const pick = (exclude) => { if (excludes || !exclude) state.ask(change(state.get().q, KEY[field], value, exclude || only)); };
+  const include = h("button", { type: "button", className: "value", "data-focus": `${field}-${value}`, "aria-pressed": String(selected === "include"), "aria-label": `${name}, ${number(count)} pictures`, title: excludes ? "Click: only these. Alt-click: without these" : "Click: only these", onclick: (event) => pick(event.altKey) },
     icon(selected === "exclude" ? "minus" : selected === "include" ? "check" : "plus"), h("span", { className: "name" }, name), h("span", { className: "count" }, number(count)));
-  const exclude = h("button", { type: "button", className: "without", "data-focus": `${field}-${value}-not`, "aria-pressed": String(selected === "exclude"), "aria-label": `Without ${name}`, title: `Without ${name}`, onclick: () => pick(true) }, icon("minus"));
+  const exclude = excludes && h("button", { type: "button", className: "without", "data-focus": `${field}-${value}-not`, "aria-pressed": String(selected === "exclude"), "aria-label": `Without ${name}`, title: `Without ${name}`, onclick: () => pick(true) }, icon("minus"));
   return h("li", { className: selected ?? "", style: { "--share": most ? count / most : 0 }, oncontextmenu: (event) => { event.preventDefault(); pick(true); } }, include, exclude);
 }

@@ -1,7 +1,7 @@
 """The truth about a small catalogue: every row read plainly, every condition tried on every image."""
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -126,18 +126,23 @@ def facet(
         for value in _asked(part, field_):
             how = "exclude" if isinstance(part, Not) or selected.get(value) == "exclude" else "include"
             selected[value] = how
-    counted: Counter[str] = Counter()
-    for image in searchable:
-        for value in values(image, field_):
-            others = [
-                p
-                for p in parts
-                if not _asked(p, field_) or (field_ == "tag" and value not in _asked(p, field_))
-            ]
-            counted[value] += all(meets(image, part) for part in others)
-    rows = [FacetValue(value, counted[value], how) for value, how in selected.items()]  # type: ignore[arg-type]
-    free = [FacetValue(value, n) for value, n in counted.items() if n and value not in selected]
+    known = {value for image in searchable for value in values(image, field_)} | set(selected)
+    counted = {value: _counts(searchable, parts, field_, value, value in selected) for value in known}
+    rows = [FacetValue(value, *counted[value], how) for value, how in selected.items()]  # type: ignore[arg-type]
+    free = [FacetValue(value, *counted[value]) for value in known - set(selected) if counted[value][0]]
     return sorted(rows + sorted(free, key=_rank)[:limit], key=_rank)
+
+
+def _counts(images: list[Facts], parts: list[Node], field_: str, value: str, chosen: bool) -> tuple[int, int]:
+    """How many images a value leaves once it is asked for, and once it is excluded."""
+    own = [p for p in parts if (value in _asked(p, field_) if field_ == "tag" else _asked(p, field_))]
+    replaced = [p for p in own if chosen or not isinstance(p, Not)]
+    asked = [image for image in images if all(meets(image, p) for p in parts if p not in replaced)]
+    left = asked if chosen else [image for image in images if all(meets(image, p) for p in parts)]
+    return (
+        sum(value in values(image, field_) for image in asked),
+        sum(value not in values(image, field_) for image in left),
+    )
 
 
 def in_order(images: Iterable[Facts], order: Order) -> list[int]:

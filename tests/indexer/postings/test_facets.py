@@ -138,11 +138,42 @@ def test_excluded_outweighs_included(view: View) -> None:
     assert _rows(view, node, "format") == [("jpeg", 2, "include"), ("png", 2, "exclude")]
 
 
+def test_what_excluding_leaves(view: View) -> None:
+    """Of the result, or of what it would be without the value's own condition."""
+
+    def left(node: Node, field: str) -> dict[str, int]:
+        return {row.value: row.without for row in view.facets(node, None, [field])[field]}
+
+    assert left(EVERYTHING, "source") == {"model": 0}
+    assert left(_tag(view, "snow"), "tag") == {"snow": 3, "dog": 0}
+    assert left(All((_tag(view, "snow"), _tag(view, "dog"))), "tag") == {"snow": 1, "dog": 0}
+    assert left(OneOf("format", ("png",)), "format") == {"png": 2, "jpeg": 2}
+    assert left(All((_year(2023, 2023), Not(_tag(view, "snow")))), "year") == {"2023": 3, "2024": 0}
+
+
+def test_what_is_excluded_stays_out_of_other_values(sessions: Sessions, session: Session, view: View) -> None:
+    """An image may have several sources: asked for beside an exclusion, one finds fewer, or is not listed."""
+    first = view.searchable.min()
+    with sessions.begin() as writing:
+        person = annotations.annotator_id(writing, "person", "you")
+        writing.execute(
+            text("INSERT INTO image_tags SELECT :image, id, :who, 1, false FROM tags WHERE name = 'dog'"),
+            {"image": first, "who": person},
+        )
+    now = Postings().view(session)
+    assert _rows(now, EVERYTHING, "source") == [("model", 4, None), ("human", 1, None)]
+    assert _rows(now, Not(OneOf("source", ("model",))), "source") == [("model", 4, "exclude")]
+    assert _rows(now, Not(OneOf("source", ("human",))), "source") == [
+        ("model", 3, None),
+        ("human", 1, "exclude"),
+    ]
+
+
 def test_among(view: View) -> None:
     """Only images that rank high enough are counted, for every field, whatever it ignores."""
     among = BitMap(list(view.searchable)[:2])
     counted = view.facets(OneOf("format", ("png",)), among, ["format", "tag"])
-    assert counted["format"] == [FacetValue("jpeg", 2), FacetValue("png", 0, "include")]
+    assert counted["format"] == [FacetValue("jpeg", 2, 0), FacetValue("png", 0, 2, "include")]
     assert counted["tag"] == []
 
 
