@@ -31,12 +31,18 @@ HASH_THREADS = 4
 
 @dataclass
 class Tally:
-    """What became of the files looked at."""
+    """What became of the files looked at, each counted once.
+
+    `refused` counts those that cannot be used, now or, unchanged since, before; `waiting` those that are known and not
+    looked at yet; `listed_again` those of the unchanged that the job lists all the same.
+    """
 
     new: int = 0
     unchanged: int = 0
     refused: int = 0
+    waiting: int = 0
     ignored: int = 0
+    listed_again: int = 0
     replaced: list[int] = field(default_factory=list)
 
 
@@ -96,7 +102,7 @@ class Ingest:
             if (seen := known.get(uri)) is None or not self._unchanged(path, seen):
                 unread[uri] = path
             else:
-                self.tally.unchanged += seen.state in (INDEXED, FAILED, DEAD)
+                self._count(seen)
                 if seen.state != INDEXED or self.every_file:
                     items.append(jobs.NewItem(uri, seen.image_id))
         files, refused = self._hash(unread)
@@ -106,6 +112,16 @@ class Ingest:
         if self.job_id is not None:
             self._save(self.job_id, files, items, position)
         return len(items) + len(files)
+
+    def _count(self, seen: images.KnownFile) -> None:
+        """A file that is as it was when it was looked at last."""
+        if seen.state == INDEXED:
+            self.tally.unchanged += 1
+            self.tally.listed_again += self.every_file
+        elif seen.state in (FAILED, DEAD):
+            self.tally.refused += 1
+        else:
+            self.tally.waiting += 1
 
     def _unchanged(self, path: Path, seen: images.KnownFile) -> bool:
         if seen.state in (FAILED, DEAD) and (self.retry or seen.error_code == ImageUnreadable.code):

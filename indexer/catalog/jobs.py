@@ -42,6 +42,17 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Indexed:
+    """A job's inputs that can be searched: images indexed since it began, each once; further inputs with the content
+    of one of these; inputs whose image could be searched before.
+    """
+
+    anew: int
+    copies: int
+    before: int
+
+
+@dataclass(frozen=True)
 class Failure:
     """One input that could not be used, and why; `position` is its place among the inputs, from 0."""
 
@@ -105,6 +116,23 @@ def progress(session: Session, job_id: int) -> Progress | None:
         failed=states[FAILED] + states[DEAD],
         stage_seconds=dict(session.execute(stages).all()),
     )
+
+
+def indexed(session: Session, job_id: int) -> Indexed:
+    """Which of the job's inputs that can be searched it brought, and which were there."""
+    anew = func.coalesce(Image.indexed_at >= Job.created_at, False)
+    inputs, distinct, before = session.execute(
+        select(
+            func.count().filter(anew),
+            func.count(Image.id.distinct()).filter(anew),
+            func.count().filter(~anew),
+        )
+        .select_from(JobItem)
+        .join(Job, Job.id == JobItem.job_id)
+        .join(Image, Image.id == JobItem.image_id)
+        .where(JobItem.job_id == job_id, Image.state == INDEXED)
+    ).one()
+    return Indexed(distinct, inputs - distinct, before)
 
 
 def failures(session: Session, job_id: int, limit: int = 1000) -> list[Failure]:

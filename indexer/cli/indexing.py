@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -96,14 +96,15 @@ def index(
     if run.job_id is None:
         _print_plan(tally, as_json)
         return
-    asked.take_rest(workspace, run.job_id)
+    known = asked.take_rest(workspace, run.job_id)
     progress = run.follow() if wait else job_progress(workspace, run.job_id)
     with workspace.sessions() as session:
         failures = jobs.failures(session, run.job_id)
-    report = Report(tally, progress, failures, time.perf_counter() - started)
+        indexed = jobs.indexed(session, run.job_id)
+    report = Report.of(tally, known, progress, indexed, failures, time.perf_counter() - started)
     report.print(as_json)
     if profile and not as_json:
-        print_profile(progress, report.seconds)
+        print_profile(report.progress, report.seconds)
     if news is not None:
         watching.follow(workspace, news, asked.collection)
     elif failures:
@@ -130,14 +131,18 @@ class Asked:
                 " `sightline import FILE --dry-run` looks at a table."
             )
 
-    def take_rest(self, workspace: Workspace, job_id: int) -> None:
-        """What is no file or folder, into the same job; then all of it into the collection."""
+    def take_rest(self, workspace: Workspace, job_id: int) -> int:
+        """What is no file or folder, into the same job; then all of it into the collection.
+
+        How many rows were about pictures of the library.
+        """
         rows = Rows(workspace, job_id, self.collection, position=job_progress(workspace, job_id).total)
         if self.urls:
             rows.take_urls(self.urls)
         if self.manifest is not None:
             rows.take_manifest(self.manifest)
         put_together(workspace, job_id, self.collection)
+        return rows.counts["changed"] + rows.counts["unchanged"]
 
 
 def worker(
@@ -244,12 +249,36 @@ class Run:
 
 @dataclass(frozen=True)
 class Report:
-    """What one run did."""
+    """What one run did. Each file and row is counted once: in `unchanged`, or in `progress` or `copies`.
 
-    tally: Tally
+    `progress` is of what the run was about: its `indexed` images became so now, its total is without what was there
+    unchanged. `copies` have the content of other files.
+    """
+
     progress: jobs.Progress
+    unchanged: int
+    copies: int
+    ignored: int
     failures: list[jobs.Failure]
     seconds: float
+
+    @classmethod
+    def of(
+        cls,
+        tally: Tally,
+        known_rows: int,
+        progress: jobs.Progress,
+        indexed: jobs.Indexed,
+        failures: list[jobs.Failure],
+        seconds: float,
+    ) -> "Report":
+        """From the files looked at, how many rows were about pictures of the library, and how far the job is."""
+        there = max(0, indexed.before - tally.listed_again)
+        known = min(known_rows, there)
+        copies = indexed.copies + there - known
+        total = indexed.anew + copies + progress.failed + progress.pending
+        own = replace(progress, total=total, indexed=indexed.anew)
+        return cls(own, tally.unchanged + known, copies, tally.ignored, failures, seconds)
 
     def print(self, as_json: bool) -> None:
         """To standard output: a JSON object, or a few lines for people."""
@@ -257,10 +286,12 @@ class Report:
             sys.stdout.write(json.dumps(self._as_dict(), default=str) + "\n")
             return
         done = self.progress
+        copies = f" {self.copies} with the content of others," if self.copies else ""
         remarks.print(
             f"[green]{done.indexed} indexed[/green] in {self.seconds:.1f} s"
-            f" ({done.indexed / self.seconds:.1f} images/s), {self.tally.unchanged} unchanged,"
-            f" {done.failed} refused, {done.pending} waiting."
+            f" ({done.indexed / self.seconds:.1f} images/s),{copies} {self.unchanged} unchanged,"
+            f" {done.failed} refused, {done.pending} waiting.",
+            soft_wrap=True,
         )
         if shares := self._shares():
             remarks.print("Time: " + ", ".join(f"{stage} {share:.0%}" for stage, share in shares.items()))
@@ -273,8 +304,9 @@ class Report:
     def _as_dict(self) -> dict[str, object]:
         return {
             **asdict(self.progress),
-            "unchanged": self.tally.unchanged,
-            "ignored": self.tally.ignored,
+            "copies": self.copies,
+            "unchanged": self.unchanged,
+            "ignored": self.ignored,
             "seconds": round(self.seconds, 3),
             "failures": [asdict(failure) for failure in self.failures],
         }
@@ -307,13 +339,15 @@ def job_progress(workspace: Workspace, job_id: int) -> jobs.Progress:
 
 
 def _print_plan(tally: Tally, as_json: bool) -> None:
-    plan = {name: getattr(tally, name) for name in ("new", "unchanged", "refused", "ignored")}
+    plan = {name: getattr(tally, name) for name in ("new", "unchanged", "refused", "waiting", "ignored")}
     if as_json:
         sys.stdout.write(json.dumps({"dry_run": True, **plan}) + "\n")
         return
     remarks.print(
         f"Would index {tally.new} new or changed files; {tally.unchanged} are unchanged,"
-        f" {tally.refused} cannot be read, {tally.ignored} are not images by their name."
+        f" {tally.refused} cannot be used, {tally.waiting} are waiting already,"
+        f" {tally.ignored} are not images by their name.",
+        soft_wrap=True,
     )
 
 

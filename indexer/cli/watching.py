@@ -38,7 +38,7 @@ def take(workspace: Workspace, news: News, collection: str) -> None:
         run = Run(workspace, new_job(workspace), quiet=True, every_file=bool(collection))
         tally = run.register([str(path) for path in come], retry=False)
         put_together(workspace, run.job_id, collection)
-        remarks.print(f"{tally.new} new or changed, {tally.unchanged} known, {tally.refused} cannot be read.")
+        remarks.print(f"{tally.new} new or changed, {tally.unchanged} known, {tally.refused} cannot be used.")
     if news.gone:
         with workspace.sessions.begin() as session:
             noted = gone.note(session, [path.as_uri() for path in news.gone])

@@ -94,7 +94,7 @@ def test_interrupted_run_is_taken_up(library: Library, folder: Path) -> None:
     first = sorted(library.queued)
     tally = library.ingest(folder)
     assert sorted(library.queued) == first
-    assert tally.new == 0
+    assert (tally.new, tally.waiting) == (0, 2)
 
 
 def test_changed_file_is_read_again(library: Library, folder: Path) -> None:
@@ -120,9 +120,10 @@ def test_refused_images_are_reported_again_but_not_tried(library: Library, folde
     """Until asked to."""
     library.ingest(folder)
     library.finish(code="broken")
-    library.ingest(folder)
+    tally = library.ingest(folder)
     assert library.queued == []
     assert library.progress().failed == 2
+    assert (tally.unchanged, tally.refused) == (0, 2)
     library.ingest(folder, retry=True)
     assert len(library.queued) == 2
 

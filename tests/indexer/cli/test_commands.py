@@ -39,7 +39,8 @@ def test_a_dry_run_counts_and_changes_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(b"x")
     status, out, _ = run("index", str(tmp_path), "--dry-run", "--json")
     assert status == 0
-    assert json.loads(out) == {"dry_run": True, "new": 1, "unchanged": 0, "refused": 0, "ignored": 1}
+    counts = {"new": 1, "unchanged": 0, "refused": 0, "waiting": 0, "ignored": 1}
+    assert json.loads(out) == {"dry_run": True, **counts}
 
 
 def test_a_missing_path_is_one_line_with_the_next_step(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +114,28 @@ def test_addresses_and_collections(sightline: Run, server: HostileServer, tmp_pa
     assert "404" in told["failures"][0]["message"]
     _, out, _ = sightline("search", "collection:Mixed", "--json")
     assert len(json.loads(out)["hits"]) == 2
+
+
+def test_every_file_is_counted_once(sightline: Run, tmp_path: Path) -> None:
+    """Whatever the job lists again: indexed now, a copy of another, as it was, or refused; never two of these."""
+    for number, name in enumerate("ab"):
+        scene(84 + number, 60).save(tmp_path / f"{name}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture at all")
+    status, out, _ = sightline("index", tmp_path, "--collection", "Counted", "--json")
+    told = json.loads(out)
+    assert (status, told["indexed"], told["unchanged"], told["failed"]) == (3, 2, 0, 1)
+    shutil.copyfile(tmp_path / "a.png", tmp_path / "copy.png")
+    for name in ("new", "twin"):
+        scene(86, 60).save(tmp_path / f"{name}.png")
+    _, out, _ = sightline("index", tmp_path, "--collection", "Counted", "--json")
+    told = json.loads(out)
+    names = ("total", "indexed", "copies", "unchanged", "failed", "pending")
+    assert [told[name] for name in names] == [4, 1, 2, 2, 1, 0]
+    _, _, said = sightline("index", tmp_path, "--collection", "Counted")
+    assert said.startswith("0 indexed in")
+    assert "(0.0 images/s), 5 unchanged, 1 refused, 0 waiting." in said
+    _, _, said = sightline("index", tmp_path, "--dry-run")
+    assert "Would index 0 new or changed files; 5 are unchanged, 1 cannot be used" in said
 
 
 def test_a_watched_folder(
