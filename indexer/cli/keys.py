@@ -70,9 +70,11 @@ def create(
         view, key = api_keys.create(session, name, scopes)
     if as_json:
         sys.stdout.write(json.dumps({"name": view.name, "scopes": sorted(view.scopes), "key": key}) + "\n")
-        return
-    sys.stdout.write(f"{key}\n")
-    remarks.print(f"{escape(view.name)} opens {', '.join(sorted(view.scopes))}. The key is not shown again.")
+    else:
+        sys.stdout.write(f"{key}\n")
+        remarks.print(
+            f"{escape(view.name)} opens {', '.join(sorted(view.scopes))}. The key is not shown again."
+        )
     if first:
         remarks.print("From now on the page and the API need a key, on this machine too.")
 

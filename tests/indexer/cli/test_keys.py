@@ -43,10 +43,13 @@ def test_made_listed_revoked(run: Run, sessions: "sessionmaker[Session]") -> Non
 
 
 def test_as_json(run: Run) -> None:
-    """For scripts that make keys for others."""
-    made = json.loads(run("keys", "create", "ci", "--scope", "admin", "--json")[1])
+    """For scripts that make keys for others; that the first one shuts the door is said beside it all the same."""
+    _, out, told = run("keys", "create", "ci", "--scope", "admin", "--json")
+    made = json.loads(out)
+    assert "From now on the page and the API need a key" in told
     assert (made["name"], made["scopes"]) == ("ci", ["admin"])
     assert api_keys.SHAPE.fullmatch(made["key"])
+    assert run("keys", "create", "second", "--scope", "search", "--json")[2] == ""
 
 
 @pytest.mark.parametrize(
