@@ -9,6 +9,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -17,7 +18,7 @@ from indexer.catalog.own_names import MAX_NAME
 from indexer.catalog.statements import Said
 from indexer.errors import ManifestError
 from indexer.spreadsheets import plain
-from indexer.vocabulary import canonical
+from indexer.vocabulary import BETWEEN_TAGS, canonical
 
 MAX_LINE = 2**20  # bytes of a JSON line
 MAX_TAGS, MAX_TAG = 100, 100
@@ -280,5 +281,5 @@ def _keepable(name: str) -> str:
 
 def _tags(text: str) -> tuple[str, ...]:
     """Tags with semicolons, commas or bars between, each once."""
-    names = text.replace("|", ";").replace(",", ";").split(";")
+    names = re.split(f"[{BETWEEN_TAGS}]", text)
     return tuple(dict.fromkeys(name for name in map(canonical, names) if name))

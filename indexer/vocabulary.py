@@ -11,6 +11,7 @@ from rapidfuzz import fuzz, process
 from indexer.errors import UnknownTag, VocabularyError
 
 SUGGESTIONS = 3
+BETWEEN_TAGS = ",;|"  # what stands between tags in a cell of a table
 
 
 def canonical(name: str) -> str:

@@ -179,9 +179,9 @@ class AsyncClient:
         """Take an edit back."""
         return await self._send(calls.undo(edit_id))
 
-    async def edits(self, *, limit: int = 20) -> list[types.Edit]:
-        """The newest edits."""
-        return await self._send(calls.edits(limit))
+    async def edits(self, *, limit: int = 20, before: int | None = None) -> list[types.Edit]:
+        """The newest edits; of those made before the edit `before`, if it is given."""
+        return await self._send(calls.edits(limit, before))
 
     async def rows(
         self, q: str = "", *, columns: Sequence[str] = (), all: bool = False

@@ -139,9 +139,10 @@ def undo(edit_id: int) -> Call[types.EditUndone]:
     return Call("POST", f"/v1/edits/{edit_id}/undo", _json)
 
 
-def edits(limit: int) -> Call[list[types.Edit]]:
-    """The newest edits."""
-    return Call("GET", "/v1/edits", _of("edits"), {"limit": limit})
+def edits(limit: int, before: int | None = None) -> Call[list[types.Edit]]:
+    """The newest edits; of those made before the edit `before`, if it is given."""
+    asked = {"limit": limit} if before is None else {"limit": limit, "before": before}
+    return Call("GET", "/v1/edits", _of("edits"), asked)
 
 
 def collections() -> Call[list[types.Collection]]:

@@ -177,9 +177,9 @@ class Client:
         """Take an edit back."""
         return self._send(calls.undo(edit_id))
 
-    def edits(self, *, limit: int = 20) -> list[types.Edit]:
-        """The newest edits."""
-        return self._send(calls.edits(limit))
+    def edits(self, *, limit: int = 20, before: int | None = None) -> list[types.Edit]:
+        """The newest edits; of those made before the edit `before`, if it is given."""
+        return self._send(calls.edits(limit, before))
 
     def rows(self, q: str = "", *, columns: Sequence[str] = (), all: bool = False) -> Iterator[types.Row]:
         """A whole answer as flat rows, as it arrives: `pandas.DataFrame(client.rows("tag:dog"))`."""

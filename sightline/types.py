@@ -129,6 +129,9 @@ class Edit(TypedDict):
     created_at: str
     undone_at: str | None
     tags: list[str]
+    added: list[str]
+    rejected: list[str]
+    cleared: list[str]
     images: int
 
 

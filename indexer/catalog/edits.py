@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import TypeVar
 
 from sqlalchemy import (
     ARRAY,
@@ -33,10 +34,12 @@ from indexer.catalog.annotations import annotator_id
 from indexer.catalog.corrections import PERSON
 from indexer.errors import NotFound, QueryError
 from indexer.tables import Edit, EditItem, ImageTag, Tag
-from indexer.vocabulary import canonical
+from indexer.vocabulary import BETWEEN_TAGS, canonical
 
 # What a person says of a tag: shown, rejected, or nothing.
 Statement = bool | None
+Key = TypeVar("Key", Statement, tuple[Statement, Statement])
+DID: Mapping[Statement, str] = {True: "added", False: "rejected", None: "cleared"}
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,18 @@ class Undone:
 
 @dataclass(frozen=True)
 class EditView:
-    """One edit: when it was made and taken back, the tags it changed, on how many images."""
+    """One edit: when it was made and taken back, the tags it changed, on how many images, and which of them it added,
+    rejected or took one's word back on; of an edit of before this was kept, none.
+    """
 
     id: int
     created_at: datetime
     undone_at: datetime | None
-    tags: tuple[str, ...]
     images: int
+    tags: tuple[str, ...]
+    added: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    cleared: tuple[str, ...] = ()
 
 
 def make(session: Session, image_ids: Sequence[int], wish: Wish) -> Made:
@@ -110,7 +118,8 @@ def make(session: Session, image_ids: Sequence[int], wish: Wish) -> Made:
     A tag added may be new; the others must exist.
 
     Raises:
-        QueryError: no tag is named, one has no name, or one is named twice; UnknownTag if it does not exist.
+        QueryError: no tag is named, one has no name, one is named twice, or a new one could not be told from several;
+            UnknownTag if it does not exist.
     """
     wish.check()
     alive = images.lock(session, image_ids)
@@ -163,15 +172,19 @@ def find(session: Session, edit_id: int) -> EditView:
     return found[0]
 
 
-def recent(session: Session, limit: int) -> list[EditView]:
-    """The newest edits, newest first."""
-    return _views(session, session.scalars(select(Edit.id).order_by(Edit.id.desc()).limit(limit)).all())
+def recent(session: Session, limit: int, before: int | None = None) -> list[EditView]:
+    """The newest edits, newest first; of those made before the edit `before`, if it is given."""
+    newest = select(Edit.id).order_by(Edit.id.desc()).limit(limit)
+    if before is not None:
+        newest = newest.where(Edit.id < before)
+    return _views(session, session.scalars(newest).all())
 
 
 def _views(session: Session, edit_ids: Sequence[int]) -> list[EditView]:
+    names = func.array_agg(Tag.name.distinct())
     rows = session.execute(
-        select(Edit.id, Edit.created_at, Edit.undone_at)
-        .add_columns(func.array_agg(Tag.name.distinct()), func.count(EditItem.image_id.distinct()))
+        select(Edit.id, Edit.created_at, Edit.undone_at, func.count(EditItem.image_id.distinct()))
+        .add_columns(names, *(names.filter(EditItem.did == did) for did in DID.values()))
         .outerjoin(EditItem, EditItem.edit_id == Edit.id)
         .outerjoin(Tag, Tag.id == EditItem.tag_id)
         .where(Edit.id.in_(edit_ids))
@@ -179,20 +192,26 @@ def _views(session: Session, edit_ids: Sequence[int]) -> list[EditView]:
         .order_by(Edit.id.desc())
     )
     # The items of images deleted since are gone: an edit may have none left.
-    return [
-        EditView(i, made, undone, tuple(n for n in names if n), count)
-        for i, made, undone, names, count in rows
-    ]
+    return [EditView(*row[:4], *(tuple(n for n in told or () if n) for told in row[4:])) for row in rows]
 
 
 def _tag_ids(session: Session, wish: Wish) -> dict[str, int]:
     """Tag ids by the name given; an alias leads to its tag."""
     ids = tag_catalog.resolve(session, [*wish.remove, *wish.reject, *wish.clear])
     ids |= tag_catalog.find(session, wish.add)
-    ids |= tag_catalog.ensure(session, [name for name in wish.add if name not in ids])
+    new = [name for name in wish.add if name not in ids]
+    _check_new(new)
+    ids |= tag_catalog.ensure(session, new)
     if len(set(ids.values())) < len(ids):
         raise QueryError(f"Two of these are one tag: {', '.join(sorted(ids))}. Say one thing of each tag.")
     return ids
+
+
+def _check_new(names: Sequence[str]) -> None:
+    """A name that tables would cut apart is no name of one tag, except where one is called so already."""
+    for name in names:
+        if any(sign in name for sign in BETWEEN_TAGS):
+            raise QueryError(f"{name!r} reads as several tags, as in tables: write two tags, each by itself.")
 
 
 def _changes(session: Session, image_ids: Sequence[int], wish: Wish, ids: Mapping[str, int]) -> list[Change]:
@@ -225,11 +244,10 @@ def _targets(wish: Wish, ids: Mapping[str, int]) -> Iterable[tuple[int, Statemen
 
 
 def _record(session: Session, edit_id: int, changes: Sequence[Change]) -> None:
-    for before, pairs in _grouped((change.before, change) for change in changes):
-        rows = select(
-            literal(edit_id), pairs.c.image_id, pairs.c.tag_id, literal(before, EditItem.shown_before.type)
-        )
-        columns = ["edit_id", "image_id", "tag_id", "shown_before"]
+    for (before, after), pairs in _grouped(((change.before, change.after), change) for change in changes):
+        facts = (literal(before, EditItem.shown_before.type), literal(DID[after]))
+        rows = select(literal(edit_id), pairs.c.image_id, pairs.c.tag_id, *facts)
+        columns = ["edit_id", "image_id", "tag_id", "shown_before", "did"]
         session.execute(insert(EditItem).from_select(columns, rows))
 
 
@@ -253,8 +271,8 @@ def _write(session: Session, changes: Sequence[Change]) -> None:
         )
 
 
-def _grouped(keyed: Iterable[tuple[Statement, Change]]) -> Iterable[tuple[Statement, TableValuedAlias]]:
-    """Changes by what they say, each group as a relation (image_id, tag_id) sent as two arrays."""
+def _grouped(keyed: Iterable[tuple[Key, Change]]) -> Iterable[tuple[Key, TableValuedAlias]]:
+    """Changes by what is given with them, each group as a relation (image_id, tag_id) sent as two arrays."""
     ordered = sorted(keyed, key=lambda pair: str(pair[0]))
     for said, group in groupby(ordered, key=lambda pair: pair[0]):
         changes = [change for _, change in group]

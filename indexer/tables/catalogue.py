@@ -324,9 +324,12 @@ class Edit(Base):
 
 
 class EditItem(Base):
-    """What the person had said of an image's tag before the edit: nothing (NULL), shown, or rejected."""
+    """What the person had said of an image's tag before the edit: nothing (NULL), shown, or rejected; and what the edit
+    did about it (NULL: made before that was kept).
+    """
 
     __tablename__ = "edit_items"
+    __table_args__ = (CheckConstraint("did IN ('added', 'rejected', 'cleared')", name="did"),)
 
     edit_id: Mapped[int] = mapped_column(ForeignKey("edits.id", ondelete=CASCADE), primary_key=True)
     image_id: Mapped[int] = mapped_column(
@@ -334,3 +337,4 @@ class EditItem(Base):
     )
     tag_id: Mapped[int] = mapped_column(ForeignKey("tags.id", ondelete=RESTRICT), primary_key=True)
     shown_before: Mapped[bool | None]
+    did: Mapped[str | None] = mapped_column(Text)

@@ -33,9 +33,18 @@ def make(body: schemas.EditIn, services: ServicesDep) -> schemas.EditMade:
 
 
 @router.get("", dependencies=[requires("images.read")], responses=answers(422, 503))
-def recent(session: SessionDep, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> schemas.EditsOut:
-    """The newest edits, newest first; a statement made of one image is an edit too."""
-    return schemas.EditsOut(edits=[_edit(view) for view in edits.recent(session, limit)])
+def recent(
+    session: SessionDep,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    before: Annotated[
+        int | None, Query(ge=1, lt=2**63, description="id of an edit: only those made before it")
+    ] = None,
+) -> schemas.EditsOut:
+    """The newest edits, newest first; a statement made of one image is an edit too.
+
+    `before` the last one's id, the next older ones follow.
+    """
+    return schemas.EditsOut(edits=[_edit(view) for view in edits.recent(session, limit, before)])
 
 
 @router.post("/{edit_id}/undo", dependencies=[requires("tags.write")], responses=answers(404, 422, 503))
@@ -50,7 +59,7 @@ def undo(edit_id: EditId, session: SessionDep) -> schemas.EditUndone:
 
 
 def _edit(view: EditView) -> schemas.EditOut:
-    return schemas.EditOut.model_validate({**asdict(view), "tags": list(view.tags)})
+    return schemas.EditOut.model_validate(asdict(view))
 
 
 def _made(image_ids: Sequence[int], made: Made, view: EditView | None) -> schemas.EditMade:

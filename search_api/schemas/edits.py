@@ -62,6 +62,11 @@ class EditOut(BaseModel):
     created_at: datetime
     undone_at: datetime | None = Field(description="when it was taken back")
     tags: list[str] = Field(description="the tags it changed")
+    added: list[str] = Field(description="those it said are shown")
+    rejected: list[str] = Field(description="those it said are not")
+    cleared: list[str] = Field(
+        description="those on which it took your word back; of an edit older than this distinction, all three are empty"
+    )
     images: int = Field(description="how many images it changed")
 
 

@@ -1,11 +1,11 @@
 // The tags of a picture: who says each and how surely, where it was seen, and one's own word on it.
 
 import { h } from "../page/dom.js";
-import { editTag } from "../page/edits.js";
+import { editTags } from "../page/edits.js";
 import { percent } from "../page/format.js";
 import { icon } from "../page/icons.js";
 import * as state from "../page/state.js";
-import { tagField } from "../page/tag_names.js";
+import { namesIn, tagField } from "../page/tag_names.js";
 import { add, quoted, stated } from "../query/edit.js";
 import { gauge, says, sure, who } from "./says.js";
 import { hideHeat, showHeat } from "./stage.js";
@@ -36,10 +36,10 @@ function inPlace(id, names) {
 
 function adder(image, changed) {
   const [field, names] = tagField({ placeholder: "Add a tag", "aria-label": "Add a tag", "data-focus": "add-tag" });
-  return h("form", { className: "add-tag", onsubmit: (event) => {
+  return h("form", { className: "add-tag", onsubmit: async (event) => {
     event.preventDefault();
-    const name = field.value.trim();
-    if (name) editTag([image.id], "add", name, changed);
+    const wanted = await namesIn(field);
+    if (wanted.length) editTags([image.id], "add", wanted, changed);
   } }, icon("plus"), field, names);
 }
 
@@ -47,7 +47,7 @@ function statement({ image, name, tags, usual, matched, changed }) {
   const rejected = tags.some((tag) => tag.rejected);
   const mine = tags.find((tag) => tag.source.kind === "human");
   const visible = tags.some((tag) => tag.source.kind === "model");
-  const say = (how) => () => editTag([image.id], mine && mine.rejected === (how === "remove") ? "clear" : how, name, changed);
+  const say = (how) => () => editTags([image.id], mine && mine.rejected === (how === "remove") ? "clear" : how, [name], changed);
   const tool = (drawn, label, pressed, run) => h("button", { type: "button", className: `quiet small ${pressed ? "on" : ""}`, "aria-label": `${label}: ${name}`, "aria-pressed": String(pressed), title: label, "data-focus": `${drawn}-${name}`, onclick: run }, icon(drawn));
   return h("li", { className: [rejected ? "rejected" : "", matched ? "matched" : ""].join(" "), ...(visible ? watching(image.id, name) : {}) },
     h("button", { type: "button", className: "tag", title: "Search for this tag", "data-focus": `tag-${name}`, onclick: () => searchFor(name) }, name),

@@ -99,7 +99,7 @@ export function upload(files, onBytes) {
 
 /** Say of images which tags they show (`add`), do not show (`remove`), or take one's own word back (`clear`). */
 export const edit = (images, change) => call("/v1/edits", json("POST", { images, ...change }));
-export const edits = (limit) => call(address("/v1/edits", { limit })).then((found) => found.edits);
+export const edits = (limit, before) => call(address("/v1/edits", before ? { limit, before } : { limit })).then((found) => found.edits);
 export const undo = (id) => call(`/v1/edits/${id}/undo`, { method: "POST" });
 
 export const savedSearches = () => call("/v1/searches").then((found) => found.searches);
@@ -109,5 +109,13 @@ export const forgetSearch = (id) => call(`/v1/searches/${id}`, { method: "DELETE
 export const collections = () => call("/v1/collections").then((found) => found.collections);
 export const createCollection = (name) => call("/v1/collections", json("POST", { name }));
 export const collect = (id, images) => call(`/v1/collections/${id}/images`, json("POST", { images }));
+
+/** Ids of everything a query finds, in its order. */
+export async function foundIds(q, all) {
+  const response = await ask(exportAddress(q, all, "csv", ["id"]));
+  if (response.status === 401) return signInFirst();
+  if (!response.ok) return told(response);
+  return (await response.text()).trim().split(/\s+/).slice(1).map(Number);
+}
 
 export const exportAddress = (q, all, format, columns) => address("/v1/export", { q, ...(all ? { all: "true" } : {}), format, ...(columns.length ? { columns: columns.join(",") } : {}) });

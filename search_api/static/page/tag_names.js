@@ -4,7 +4,18 @@ import * as api from "./api.js";
 import { h } from "./dom.js";
 
 const OFFERED = 8;
+const BETWEEN = /[,;|]/;
 let lists = 0;
+
+/** The tags a field names: one, or several with commas, semicolons or bars between, as in tables. A tag that is
+ *  called so already is one. */
+export async function namesIn(field) {
+  const text = field.value.trim();
+  if (!BETWEEN.test(text)) return text ? [text] : [];
+  const known = await api.complete(text, OFFERED).catch(() => []);
+  if (known.some(({ name }) => name === text.toLowerCase())) return [text];
+  return [...new Set(text.split(BETWEEN).map((name) => name.trim()).filter(Boolean))];
+}
 
 /** An input of tag names; `props` as for `h`. */
 export function tagField(props) {

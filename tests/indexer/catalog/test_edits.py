@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from indexer.catalog import conditions, edits
@@ -13,7 +13,7 @@ from indexer.catalog.edits import Wish
 from indexer.catalog.tags import ensure
 from indexer.errors import NotFound, QueryError, UnknownTag
 from indexer.query import TagIs
-from indexer.tables import ImageTag, Tag, TagName
+from indexer.tables import EditItem, ImageTag, Tag, TagName
 from tests.catalogue import add_indexed
 
 
@@ -95,6 +95,16 @@ def test_aliases_lead_to_their_tag(session: Session) -> None:
         edits.make(session, [image_id], Wish(add=["hund"], clear=["dog"]))
 
 
+def test_a_tag_called_so_already_may_hold_a_comma(session: Session) -> None:
+    """Vocabularies have such names; a new one would be cut apart by tables and is refused."""
+    image_id = add_indexed(session, {"salt, pepper": 0.9})
+    edits.make(session, [image_id], Wish(reject=["Salt, pepper"]))
+    edits.make(session, [image_id], Wish(add=["salt, pepper"]))
+    assert _said(session) == {(image_id, "salt, pepper", True)}
+    with pytest.raises(QueryError, match="'salt, vinegar' reads as several tags"):
+        edits.make(session, [image_id], Wish(add=["salt, vinegar"]))
+
+
 @pytest.mark.parametrize(
     ("wish", "words"),
     [
@@ -127,6 +137,19 @@ def test_edits_are_listed_newest_first(session: Session) -> None:
     newest, older = edits.recent(session, 2)
     assert (newest.tags, newest.images, newest.undone_at is not None) == (("sun",), 1, True)
     assert (older.tags, older.images, older.undone_at) == (("sand", "sea"), 2, None)
+    assert edits.recent(session, 2, before=newest.id) == [older]
+
+
+def test_an_edit_tells_what_it_did_of_each_tag(session: Session) -> None:
+    """Of edits made before that was kept only the tags are known."""
+    image_id = add_indexed(session, {"dog": 0.9, "cat": 0.9})
+    edits.make(session, [image_id], Wish(reject=["cat"]))
+    edits.make(session, [image_id], Wish(add=["sea"], remove=["dog"], clear=["cat"]))
+    [view] = edits.recent(session, 1)
+    assert (view.added, view.rejected, view.cleared) == (("sea",), ("dog",), ("cat",))
+    session.execute(update(EditItem).values(did=None))
+    [view] = edits.recent(session, 1)
+    assert (view.tags, view.added, view.rejected, view.cleared) == (("cat", "dog", "sea"), (), (), ())
 
 
 SPOKEN = st.tuples(

@@ -61,6 +61,35 @@ def test_single_statements_are_edits_too(client: TestClient, library: Library) -
     assert not set(newest["tags"]) & set(_said(client, image_id))
 
 
+def test_what_was_done_is_listed_page_by_page(client: TestClient, library: Library) -> None:
+    """Added, rejected and taken back are told apart; what is older follows the last one's id."""
+    ids = [library["coffee.png"], library["china.jpg"]]
+    for change in ({"add": ["pagoda", "tea"]}, {"remove": ["tea"]}, {"clear": ["pagoda"]}):
+        assert client.post("/v1/edits", json={"images": ids, **change}).json()["changed"] == 2
+    newest = client.get("/v1/edits", params={"limit": 2}).json()["edits"]
+    before = {"limit": 1, "before": newest[-1]["id"]}
+    listed = [*newest, *client.get("/v1/edits", params=before).json()["edits"]]
+    told = [[edit[did] for did in ("tags", "added", "rejected", "cleared")] for edit in listed]
+    assert told == [
+        [["pagoda"], [], [], ["pagoda"]],
+        [["tea"], [], ["tea"], []],
+        [["pagoda", "tea"], ["pagoda", "tea"], [], []],
+    ]
+
+
+def test_a_name_that_reads_as_several_tags_is_refused(client: TestClient, library: Library) -> None:
+    """A table would cut it apart; nothing is said of any tag then."""
+    image_id = library["china.jpg"]
+    for name in ("red, blue", "red;blue", "red|blue"):
+        answers = [
+            client.post("/v1/edits", json={"images": [image_id], "add": ["roof", name]}),
+            client.put(f"/v1/images/{image_id}/tags/{name}"),
+        ]
+        assert {(answer.status_code, answer.json()["name"]) for answer in answers} == {(422, "query_error")}
+        assert "write two tags" in answers[0].json()["detail"]
+    assert not {"roof", "red", "blue"} & set(_said(client, image_id))
+
+
 def test_nothing_to_change_makes_no_edit(client: TestClient, library: Library) -> None:
     """Taking back a word never said changes nothing and is not listed."""
     name = client.get("/v1/tags").json()["tags"][0]["name"]
