@@ -116,15 +116,20 @@ def delete(
 ) -> None:
     """Take images out of the library, with everything said of them; this cannot be undone.
 
-    Files in folders of your own are never touched. A worker takes the embeddings out of Milvus, where nobody finds
-    them any more even before that.
+    Files in folders of your own are never touched: indexing their folder again brings the images back. A worker takes
+    the embeddings out of Milvus, where nobody finds them any more even before that.
 
     Examples: `sightline delete "tag:screenshot"` · `sightline delete "origin:upload taken:..2010" --keep-originals`
     """
     asked = language.parse(query)
     workspace = open_workspace()
     found = pages(open_searcher(workspace), asked)
-    image_ids = list(dict.fromkeys(hit.image.id for page in found for hit in page.hits))
+    in_folders = {
+        hit.image.id: any(source.kind == "path" for source in hit.image.sources)
+        for page in found
+        for hit in page.hits
+    }
+    image_ids = list(in_folders)
     if image_ids and not yes:
         typer.confirm(f"Remove {len(image_ids):,} images from the library?", abort=True, err=True)
     removed = workspace.remover.remove(image_ids, originals=originals)
@@ -135,3 +140,8 @@ def delete(
         sys.stdout.write(json.dumps({"removed": removed}) + "\n")
         return
     remarks.print(f"{len(removed):,} images removed.")
+    if any(in_folders[image_id] for image_id in removed):
+        remarks.print(
+            "Files of your own stay where they are: indexing their folder again brings them back.",
+            soft_wrap=True,
+        )

@@ -138,18 +138,18 @@ function actions(image) {
 /** Asks once more in the same place; a file indexed from a folder stays in its folder. */
 function confirmRemoval(button, image) {
   const keeps = image.sources.some((source) => source.kind === "path");
-  const sure = h("button", { type: "button", className: "button danger", onclick: () => removeImage(image.id) }, keeps ? "Remove; the file stays" : "Remove for good");
+  const sure = h("button", { type: "button", className: "button danger", onclick: () => removeImage(image.id, keeps) }, keeps ? "Remove; the file stays" : "Remove for good");
   button.replaceWith(sure);
   sure.focus();
 }
 
-async function removeImage(id) {
+async function removeImage(id, keeps) {
   try {
     await api.removeImage(id);
     state.set({ image: null });
     drop(id);
     dispatchEvent(new CustomEvent("library-changed"));
-    toast("Removed from the library.");
+    toast(keeps ? "Removed from the library. The file stays; indexing its folder again brings it back." : "Removed from the library.");
   } catch (error) {
     toast(error.message);
   }

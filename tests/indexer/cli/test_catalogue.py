@@ -91,6 +91,14 @@ def test_images_are_deleted_by_a_query(run: Run, sessions: sessionmaker[Session]
     assert json.loads(run("delete", "tag:tag1", "--yes", "--json")[1]) == {"removed": []}
 
 
+def test_files_of_ones_own_stay_and_it_is_said(run: Run, ids: list[int]) -> None:
+    """And how they come back; where nothing was removed there is nothing to say."""
+    told = run("delete", "tag:tag1", "--yes")[2]
+    assert "1 images removed." in told
+    assert "Files of your own stay where they are: indexing their folder again brings them back." in told
+    assert "Files of your own" not in run("delete", "tag:tag1", "--yes")[2]
+
+
 def test_deleting_asks_first(
     run: Run, sessions: sessionmaker[Session], ids: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
