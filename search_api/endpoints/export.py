@@ -1,8 +1,11 @@
 """A whole answer as a file."""
 
+import re
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
@@ -20,6 +23,7 @@ from search_api.schemas.query import MAX_QUERY
 from search_api.services import Services
 
 router = APIRouter(prefix="/v1/export", tags=["search"], dependencies=[requires("search")])
+MAX_NAME = 50  # characters of a query in a file's name
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "a row for each hit, in the order of the search, sent as it is found",
@@ -60,5 +64,14 @@ def _file(
     first = next(found)
     hits = (hit for page in chain([first], found) for hit in page.hits)
     pieces: Iterator[bytes] = export.written(hits, format_, columns)
-    name = {"Content-Disposition": f'attachment; filename="sightline.{format_}"'}
+    name = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(_name(q, format_))}"}
     return StreamingResponse(pieces, media_type=export.MEDIA_TYPES[format_], headers=name)
+
+
+def _name(q: str, format_: str) -> str:
+    """What the file is called: after the query and the day, in letters and digits that every system can keep."""
+    # The token of an uploaded picture is hundreds of characters long.
+    told = re.sub(r"e1\.[\w-]+", "picture", q).encode("utf-8", "ignore").decode()
+    words = re.sub(r"[\W_]+", "-", told)[:MAX_NAME].strip("-")
+    day = f"{datetime.now(UTC).astimezone():%Y-%m-%d}"
+    return "-".join(filter(None, ("sightline", words, day))) + f".{format_}"

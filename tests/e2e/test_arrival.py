@@ -1,6 +1,7 @@
 """A newcomer's first minutes: an empty library, pictures added, one file that is none."""
 
 import time
+from pathlib import Path
 
 import httpx
 from playwright.sync_api import Page, Route, expect
@@ -102,3 +103,36 @@ def wait_until_done(address: str, job: int) -> None:
     while not httpx.get(f"{address}/v1/jobs/{job}").json()["done"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_table_is_told_where_it_is_taken(page: Page, tmp_path: Path) -> None:
+    """Not as a picture that should be converted."""
+    (tmp_path / "shop.csv").write_text("url,sku\nhttps://shop.example/1.jpg,A-1\n")
+    page.locator("#pick-uploads").set_input_files(tmp_path / "shop.csv")
+    refused = page.locator("#uploads li.refused")
+    expect(refused).to_contain_text("A table is no picture.")
+    expect(refused.locator("code")).to_have_text("sightline import FILE")
+
+
+def test_removing_says_that_a_file_stays(new_page: NewPage) -> None:
+    """And how it comes back; nothing is removed here."""
+    page = new_page("/?image=1")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="Tags")).to_be_visible()
+
+    def from_a_folder(route: Route) -> None:
+        if route.request.method == "DELETE":
+            return route.fulfill(status=204)
+        answer = route.fetch()
+        told = answer.json()
+        return route.fulfill(
+            response=answer, json={**told, "sources": [{**told["sources"][0], "kind": "path"}]}
+        )
+
+    page.route("**/v1/images/1", from_a_folder)
+    page.reload()
+    dialog.get_by_role("button", name="Remove from the library").click()
+    dialog.get_by_role("button", name="Remove; the file stays").click()
+    expect(page.locator("#toast")).to_contain_text(
+        "The file stays; indexing its folder again brings it back."
+    )

@@ -32,6 +32,15 @@ def test_the_whole_result_is_exported(new_page: NewPage, common_tag: tuple[str, 
     assert {int(row["id"]) for row in rows} == {line["id"] for line in lines} == set(table["id"].to_pylist())
 
 
+def test_the_file_is_called_after_what_was_asked(new_page: NewPage) -> None:
+    """And the day: the next one does not take its place."""
+    page = new_page("/?q=width:>1 a dog")
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.locator("#export-menu").get_by_role("link", name="CSV").click()
+    assert re.fullmatch(r"sightline-width-1-a-dog-\d{4}-\d\d-\d\d\.csv", download.value.suggested_filename)
+
+
 def test_only_the_wanted_fields_are_exported(new_page: NewPage) -> None:
     """Each field there is can be left out, and stays so when the page is opened again."""
     page = new_page()

@@ -1,13 +1,15 @@
 // Adding pictures: sent a few at a time, then followed until they can be found.
 
 import * as api from "../page/api.js";
-import { $, h } from "../page/dom.js";
+import { $, h, prose } from "../page/dom.js";
 import { bytes, count } from "../page/format.js";
 import { icon } from "../page/icons.js";
 
 const BATCH_FILES = 20;
 const BATCH_BYTES = 32 * 2 ** 20;
 const POLL_MS = 1000;
+const TABLE = /\.(csv|tsv|jsonl|ndjson)$/i;
+const SHEET = /\.(xlsx?|ods|numbers)$/i;
 const rows = [];
 let maxBytes = Infinity;
 let sending = Promise.resolve();
@@ -24,7 +26,7 @@ export function add(files) {
   rows.unshift(...added);
   $("uploads").hidden = false;
   draw();
-  const fit = added.filter((row) => row.file.size <= maxBytes || refuse(row, `Over the limit of ${bytes(maxBytes)}. Shrink it and try again.`));
+  const fit = added.filter(noTable).filter((row) => row.file.size <= maxBytes || refuse(row, `Over the limit of ${bytes(maxBytes)}. Shrink it and try again.`));
   for (const batch of batches(fit)) sending = sending.then(() => send(batch));
 }
 
@@ -33,6 +35,12 @@ export function tell(failures) {
   rows.unshift(...failures.map(({ name, message }) => ({ file: { size: 0 }, name, status: "refused", sent: 1, note: message, job: null })));
   $("uploads").hidden = !rows.length;
   draw();
+}
+
+/** Tables are taken elsewhere, where they may name files and addresses. */
+function noTable(row) {
+  if (!TABLE.test(row.name) && !SHEET.test(row.name)) return true;
+  return refuse(row, `A table is no picture. ${TABLE.test(row.name) ? "" : "Save it as CSV, then "}\`sightline import FILE\` brings the pictures it names and what it says of them.`);
 }
 
 function refuse(row, note) {
@@ -152,7 +160,7 @@ function line(row) {
     h("span", { className: "name", title: row.name }, row.name),
     h("span", { className: "status" }, row.status === "sending" ? `${Math.round(row.sent * 100)} %` : SAYS[row.status]),
     row.status === "sending" ? h("progress", { max: 1, value: row.sent, "aria-label": row.name }) : null,
-    row.note ? h("p", {}, row.note) : null);
+    row.note ? h("p", {}, ...prose(row.note)) : null);
 }
 
 function dismiss() {

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import re
 
 import pyarrow.parquet as pq
+import pytest
 from fastapi.testclient import TestClient
 
 Library = dict[str, int]
@@ -29,9 +31,26 @@ def test_all_formats_hold_the_answer(client: TestClient, library: Library) -> No
 def test_what_comes_is_a_file(client: TestClient, library: Library) -> None:
     """With a name to keep it under and its media type; columns as chosen."""
     answer = client.get("/v1/export", params={"columns": "id, caption", "format": "csv"})
-    assert answer.headers["content-disposition"] == 'attachment; filename="sightline.csv"'
+    assert re.fullmatch(
+        r"attachment; filename\*=UTF-8''sightline-\d{4}-\d\d-\d\d\.csv", answer.headers["content-disposition"]
+    )
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.text.splitlines()[0] == "id,caption"
+
+
+@pytest.mark.parametrize(
+    ("q", "name"),
+    [
+        ("a cat width:>5", "a-cat-width-5"),
+        ('../../etc/passwd "\r\nx: y', "etc-passwd-x-y"),
+        ("größe 日本", "gr%C3%B6%C3%9Fe-%E6%97%A5%E6%9C%AC"),
+        ("a" * 300, "a" * 50),
+    ],
+)
+def test_the_file_is_called_after_the_query(client: TestClient, library: Library, q: str, name: str) -> None:
+    """In letters and digits alone, whatever was asked, and not too long for any file system."""
+    told = client.get("/v1/export", params={"q": q, "columns": "id"}).headers["content-disposition"]
+    assert re.fullmatch(rf"attachment; filename\*=UTF-8''sightline-{re.escape(name)}-[\d-]{{10}}\.csv", told)
 
 
 def test_hidden_hits_are_exported_when_asked(client: TestClient, library: Library) -> None:
