@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import settled
+from tests.e2e.conftest import NewPage, settled
 
 
 def test_a_picture_and_words_make_one_question(page: Page, address: str, photographs: list[Path]) -> None:
@@ -53,6 +53,32 @@ def test_more_like_this_and_less_like_that(page: Page) -> None:
     second.locator("a").focus()
     page.keyboard.press("n")
     expect(page.locator("#text")).to_have_value(f"like:{shown} -like:{unwanted}")
+
+
+def test_more_like_a_picture_that_was_looked_up(new_page: NewPage) -> None:
+    """What held the query to this one picture goes, since nothing else would pass it; other conditions stay."""
+    page = new_page("/?q=id:1+width:>1")
+    first = page.locator("#results .card").first
+    first.hover()
+    first.get_by_role("button", name="More like this").click()
+    expect(page.locator("#text")).to_have_value("width:>1 like:1")
+    expect(page.locator("#results .card").nth(1)).to_be_visible()
+    asked = "sku:FA-1 tag:x -sku:B id:1..50 id:3,4 path:a/b.jpg path:holiday path:*.png red"
+    left = page.evaluate(
+        "async (q) => (await import('/static/query/edit.js')).unbound(q)",
+        asked,
+    )
+    assert left == "tag:x -sku:B id:1..50 path:holiday path:*.png red"
+
+
+def test_a_picture_held_to_itself_offers_to_let_go_of_that(new_page: NewPage) -> None:
+    """There are no words to keep: the condition is named."""
+    page = new_page("/?q=id:1+like:1")
+    expect(page.get_by_role("heading", name="No picture passes this")).to_be_visible()
+    expect(page.get_by_role("button", name="Keep only the words")).to_have_count(0)
+    page.get_by_role("button", name="Without id:1").click()
+    expect(page.locator("#text")).to_have_value("like:1")
+    expect(page.locator("#results .card").first).to_be_visible()
 
 
 def test_a_pasted_picture_is_searched_by(page: Page, photographs: list[Path]) -> None:

@@ -34,6 +34,25 @@ def test_what_the_cut_off_hides_is_counted_and_can_be_shown(new_page: NewPage, a
     expect(page.locator("#summary")).to_have_text(re.compile(rf"^{shown} picture"))
 
 
+def test_what_is_shown_faintly_stays_in_another_order_and_under_a_condition(
+    new_page: NewPage, common_tag: tuple[str, int], arrival: Arrival
+) -> None:
+    """The switch belongs to the words: other words are asked without it."""
+    name, images = common_tag
+    page = new_page("/?q=a+dog&all=1")
+    expect(page.locator("#summary")).to_have_text(f"{arrival.pictures} pictures")
+    page.locator("#order").select_option("taken")
+    expect(page).to_have_url(re.compile(r"order%3Ataken&all=1"))
+    expect(page.locator("#summary")).to_have_text(f"{arrival.pictures} pictures")
+    facet = re.compile(rf"^{re.escape(name)}, [\d,]+ pictures$")
+    page.locator("#facets").get_by_role("button", name=facet).click()
+    expect(page.locator("#summary")).to_have_text(re.compile(rf"^{images} picture"))
+    expect(page).to_have_url(re.compile("all=1"))
+    page.locator("#text").fill("a cat")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"q=a\+cat$"))
+
+
 def test_where_nothing_stands_out_the_nearest_are_shown_as_such(new_page: NewPage, arrival: Arrival) -> None:
     """No dead end, and no pretence: a few pictures under a heading that says what they are; all of them on request."""
     page = new_page("/?q=quantum+chromodynamics")

@@ -2,7 +2,8 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+import httpx
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import Arrival
 
@@ -36,11 +37,37 @@ def test_an_edit_is_taken_back_when_its_remark_is_gone(page: Page) -> None:
     expect(page.locator("#summary")).to_have_text("3 pictures")
     page.get_by_role("button", name="Past edits").click()
     newest = page.locator("#past-menu li").first
-    expect(newest).to_contain_text(re.compile("a slip3 pictures · .*[0-9]:[0-9]"))
-    newest.get_by_role("button", name="Take back a slip").click()
+    expect(newest).to_contain_text(re.compile("added a slip3 pictures · .*[0-9]:[0-9]"))
+    newest.get_by_role("button", name="Take back: added a slip").click()
     expect(page.get_by_role("heading", name="No picture passes this")).to_be_visible()
     expect(newest).to_contain_text("taken back")
     expect(newest.get_by_role("button")).to_have_count(0)
+
+
+def test_past_edits_tell_what_was_done(page: Page, address: str) -> None:
+    """Added, rejected, a word taken back; older ones follow below."""
+    for number in range(30):
+        httpx.post(f"{address}/v1/edits", json={"images": [1], "add": [f"older {number}"]})
+    for change in ({"add": ["told"]}, {"remove": ["told"]}, {"clear": ["told"]}):
+        httpx.post(f"{address}/v1/edits", json={"images": [1], **change})
+    page.get_by_role("button", name="Past edits").click()
+    names = page.locator("#past-menu .name")
+    expect(names.nth(0)).to_have_text("your word taken back on told")
+    expect(names.nth(1)).to_have_text("rejected told")
+    expect(names.nth(2)).to_have_text("added told")
+    expect(names).to_have_count(30)
+    page.get_by_role("button", name="Older edits").click()
+    expect(names.nth(32)).to_have_text("added older 0")
+
+
+def test_several_tags_are_said_at_once(page: Page) -> None:
+    """What reads as several tags in a table is several here too."""
+    _select(page, 1, 2)
+    page.get_by_label("Tag to add or remove").fill("rain, Snow;hail")
+    page.locator("#bulk").get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#toast")).to_contain_text("“rain”, “Snow”, “hail” are on 2 pictures.")
+    page.locator("#text").fill("tag:rain tag:snow tag:hail")
+    expect(page.locator("#summary")).to_have_text("2 pictures")
 
 
 def test_a_tag_is_taken_off_and_put_back(page: Page, common_tag: tuple[str, int]) -> None:
@@ -90,6 +117,35 @@ def test_everything_found_is_selected_and_let_go(page: Page, arrival: Arrival) -
     page.get_by_role("button", name=f"Select all {arrival.pictures}").click()
     expect(page.locator("#bulk-count")).to_have_text(f"{arrival.pictures} selected")
     expect(page.locator("#select-all")).to_be_hidden()
+    page.get_by_label("Tag to add or remove").fill("all of them")
+    page.locator("#bulk").get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#toast")).to_contain_text(f"“all of them” is on {arrival.pictures} pictures.")
+    expect(page.locator("#bulk-count")).to_have_text(f"{arrival.pictures} selected")
     page.get_by_role("button", name="Let go of the selection").click()
     expect(page.locator("#bulk")).to_be_hidden()
     expect(page.locator("#results .picked")).to_have_count(0)
+
+
+def test_more_than_can_be_selected_says_so(page: Page) -> None:
+    """Ctrl+A takes what is shown; of how many, and what to do about the rest, stands beside it."""
+
+    def many(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(
+            response=answer, json={**answer.json(), "total": {"value": total["value"], "relation": "eq"}}
+        )
+
+    total = {"value": 14_746}
+    page.route("**/v1/search", many)
+    page.reload()
+    expect(page.locator("#summary")).to_have_text("14,746 pictures")
+    page.keyboard.press("Control+a")
+    expect(page.locator("#bulk-count")).to_have_text(re.compile("^[89]0 of 14,746 selected$"))
+    expect(page.locator("#bulk-bound")).to_have_text("At most 10,000 at once: narrow the search")
+    total["value"] = 4_746
+    page.reload()
+    expect(page.locator("#summary")).to_have_text("4,746 pictures")
+    page.keyboard.press("Control+a")
+    expect(page.locator("#bulk-count")).to_have_text(re.compile("^[89]0 of 4,746 selected$"))
+    expect(page.locator("#bulk-bound")).to_be_hidden()
+    expect(page.get_by_role("button", name="Select all 4,746")).to_be_visible()

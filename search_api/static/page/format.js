@@ -9,6 +9,8 @@ export const milliseconds = (ms) => (ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000
 
 /** A total that says whether it is all or only known to be at least so many. */
 export const total = ({ value, relation }, one, many) => (relation === "gte" ? `at least ${count(value, one, many)}` : count(value, one, many));
+/** The same without a noun. */
+export const some = ({ value, relation }) => (relation === "gte" ? `at least ${number(value)}` : number(value));
 
 export function bytes(n) {
   const units = ["bytes", "KB", "MB", "GB"];

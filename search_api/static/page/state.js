@@ -1,5 +1,7 @@
 // What is being asked and shown, kept in the address: back, forward, reload and a copied link all work.
 
+import { segments } from "../query/segments.js";
+
 const EMPTY = { q: "", all: false, image: null, folded: "" };
 const listeners = new Set();
 let current = read(location.search);
@@ -31,12 +33,15 @@ export const get = () => current;
 /** What decides which hits there are. */
 export const question = ({ q, all }) => JSON.stringify([q.trim(), all]);
 
+/** What of a query decides how well a picture fits it. */
+const ranking = (q) => segments(q).filter(({ kind }) => kind === "words" || kind === "term").map(({ text }) => text).join(" ");
+
 /** Change the state; `push` makes a step one can go back from. */
 export function set(change, { push = true } = {}) {
   const before = current;
   current = { ...current, ...change };
-  // The switch belongs to the query it was pressed for.
-  if (current.q.trim() !== before.q.trim() && change.all === undefined) current.all = false;
+  // The switch belongs to the words and pictures it was pressed for; their order and conditions may change.
+  if (ranking(current.q) !== ranking(before.q) && change.all === undefined) current.all = false;
   const url = address(current);
   if (url !== address(before)) {
     if (push) dispatchEvent(new CustomEvent("leaving"));

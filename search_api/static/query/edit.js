@@ -77,5 +77,17 @@ export function order(query, value) {
 
 export const orderOf = (query) => segments(query).find((piece) => piece.kind === "order")?.value ?? null;
 
+const NAMES_ONE = {
+  sku: () => true,
+  id: (value) => /^\d+$/.test(value),
+  path: (value) => /\.(jpe?g|jpe|jfif|png|webp|gif|tiff?|bmp|avif|hei[cf]|jp2|jxl|dng)$/i.test(value) && !/[*?]/.test(value),
+};
+
+/** Whether a condition is there to find certain pictures, by number or by name, and nothing else. */
+const namesOne = ({ kind, key, negative, several, written }) => kind === "condition" && !negative && !several && values(written).every((value) => NAMES_ONE[key]?.(value));
+
+/** The query without what holds it to certain pictures: nothing else could resemble these. */
+export const unbound = (query) => segments(query).filter(namesOne).reduceRight(remove, query);
+
 /** Whether anything is asked that ranks: words, pictures. */
 export const ranks = (query) => segments(query).some((piece) => piece.kind === "words" || piece.kind === "term");

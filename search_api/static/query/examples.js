@@ -4,7 +4,7 @@
 import * as api from "../page/api.js";
 import * as state from "../page/state.js";
 import { toast } from "../page/toast.js";
-import { add, remove } from "./edit.js";
+import { add, remove, unbound } from "./edit.js";
 import { segments } from "./segments.js";
 
 const KEPT = 60;
@@ -83,12 +83,13 @@ export async function searchBy(files) {
 
 /**
  * Ask for what resembles an image of the library, or for less of it. With nothing ranked yet, or only this
- * image, the filter stays and the image is what is ranked by; else it joins the other terms.
+ * image, the filter stays and the image is what is ranked by; else it joins the other terms. Conditions by which
+ * certain pictures were looked up go: nothing else would pass them.
  */
 export function moreLike(id, less) {
   const { q } = state.get();
   const stated = segments(q).find((piece) => piece.key === "like" && piece.value === String(id));
   const rest = stated ? remove(q, stated) : q;
-  state.ask(add(rest, `${less ? "-" : ""}like:${id}`));
+  state.ask(add(unbound(rest), `${less ? "-" : ""}like:${id}`));
   scrollTo({ top: 0 });
 }

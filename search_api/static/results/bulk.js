@@ -2,20 +2,20 @@
 
 import * as api from "../page/api.js";
 import { $, h } from "../page/dom.js";
-import { editTag } from "../page/edits.js";
-import { count, number } from "../page/format.js";
+import { editTags } from "../page/edits.js";
+import { count, number, some } from "../page/format.js";
 import { icon } from "../page/icons.js";
 import { line, menu } from "../page/menu.js";
 import * as state from "../page/state.js";
-import { tagField } from "../page/tag_names.js";
+import { namesIn, tagField } from "../page/tag_names.js";
 import { toast } from "../page/toast.js";
-import { add } from "../query/edit.js";
-import { on, results } from "./results.js";
+import { add, unbound } from "../query/edit.js";
+import { on, PAGE, results } from "./results.js";
 import * as selection from "./selection.js";
 
 const MOST_EXAMPLES = 8;
-// More than these would take minutes to fetch and to draw.
-const MOST_SELECTED = 2000;
+// As many as the server changes in one request.
+const MOST_SELECTED = 10_000;
 const changed = () => dispatchEvent(new CustomEvent("library-changed"));
 
 export function initBulk() {
@@ -38,10 +38,15 @@ function draw() {
   const chosen = selection.size();
   $("bulk").hidden = !chosen;
   const outside = selection.outside();
-  $("bulk-count").textContent = `${number(chosen)} selected${outside ? `, ${number(outside)} not shown` : ""}`;
   const shown = results.hits.length;
-  $("select-all").hidden = chosen - outside >= (reachable() ? results.total.value : shown);
-  $("select-all").textContent = reachable() ? `Select all ${number(results.total.value)}` : `Select all ${number(shown)} shown`;
+  const most = reachable() ? results.total.value : shown;
+  // Of how many is of interest to who takes all there is to see.
+  const whole = chosen - outside >= Math.min(shown, PAGE) && chosen - outside < results.total.value;
+  $("bulk-count").textContent = `${number(chosen)}${whole ? ` of ${some(results.total)}` : ""} selected${outside ? `, ${number(outside)} not shown` : ""}`;
+  $("select-all").hidden = chosen - outside >= most;
+  $("select-all").textContent = reachable() ? `Select all ${number(most)}` : `Select all ${number(most)} shown`;
+  $("bulk-bound").hidden = !whole || reachable();
+  $("bulk-bound").textContent = `At most ${number(MOST_SELECTED)} at once: narrow the search`;
   $("like-these").disabled = chosen > MOST_EXAMPLES;
   $("like-these").title = chosen > MOST_EXAMPLES ? `At most ${MOST_EXAMPLES} pictures can be examples` : "";
 }
@@ -52,21 +57,21 @@ const reachable = () => !results.nearest && results.total.relation === "eq" && r
 async function selectAll() {
   if (!reachable()) return selection.all();
   $("select-all").disabled = true;
-  await selection.everything();
+  await selection.everything().catch((error) => toast(error.message));
   $("select-all").disabled = false;
   return undefined;
 }
 
 async function tag(field, how) {
-  const name = field.value.trim();
-  if (!name) return field.focus();
-  if (await editTag(selection.ids(), how, name, changed)) field.value = "";
+  const names = await namesIn(field);
+  if (!names.length) return field.focus();
+  if (await editTags(selection.ids(), how, names, changed)) field.value = "";
   return undefined;
 }
 
 function likeThese() {
   const ids = selection.ids();
-  state.ask(add(state.get().q, ids.map((id) => `like:${id}`).join(" ")));
+  state.ask(add(unbound(state.get().q), ids.map((id) => `like:${id}`).join(" ")));
   scrollTo({ top: 0 });
 }
 

@@ -5,7 +5,7 @@ import { $, h, prose } from "../page/dom.js";
 import { count, number } from "../page/format.js";
 import { icon } from "../page/icons.js";
 import * as state from "../page/state.js";
-import { ranks, remove } from "../query/edit.js";
+import { remove } from "../query/edit.js";
 import { segments } from "../query/segments.js";
 import { ask, on, points, results } from "./results.js";
 
@@ -80,12 +80,23 @@ async function tooNarrow(query) {
   const counted = await Promise.all(pieces.map(async (piece) => {
     const loosened = remove(query, piece);
     const found = await api.search({ q: loosened, limit: 1 }).catch(() => null);
-    return { piece, loosened, found: found?.total.value ?? 0 };
+    return { piece, loosened, found: found?.total.value ?? 0, near: found?.hidden_below_cutoff.value ?? 0 };
   }));
-  const useful = counted.filter(({ found }) => found).sort((a, b) => b.found - a.found);
+  const useful = counted.filter(({ found, near }) => found || near).sort((a, b) => b.found - a.found);
   advice.textContent = useful.length ? "Loosen one condition:" : pieces.length > 1 ? "Leaving out any one condition does not help." : "";
-  const words = segments(query).filter((piece) => piece.kind !== "condition").map((piece) => piece.text).join(" ");
+  const [label, rest] = bare(query, pieces);
+  const offered = useful.some(({ loosened }) => loosened === rest);
   place.replaceChildren(
-    ...useful.map(({ piece, loosened, found }) => button(`Without ${piece.text}: ${number(found)}`, () => state.ask(loosened))),
-    button(ranks(query) ? "Keep only the words" : "Show all pictures", () => state.ask(words), useful.length > 0));
+    ...useful.map(({ piece, loosened, found }) => button(found ? `Without ${piece.text}: ${number(found)}` : `Without ${piece.text}`, () => state.ask(loosened))),
+    ...(offered && rest ? [] : [button(label, () => state.ask(rest), useful.length > 0)]));
+}
+
+/** What is left without any condition, and what to call it. */
+function bare(query, conditions) {
+  const kept = segments(query).filter((piece) => piece.kind !== "condition");
+  const ranked = kept.filter((piece) => piece.kind !== "order");
+  if (!ranked.length || !conditions.length) return ["Show all pictures", ""];
+  const pictures = ranked.filter((piece) => piece.key === "like").length;
+  const label = pictures < ranked.length ? `Keep only the words${pictures ? " and pictures" : ""}` : conditions.length > 1 ? "Without the conditions" : `Without ${conditions[0].text}`;
+  return [label, kept.map((piece) => piece.text).join(" ")];
 }

@@ -1,16 +1,21 @@
 // Which pictures are selected. The selection outlives scrolling and lasts until another question is asked.
 
+import * as api from "../page/api.js";
 import * as state from "../page/state.js";
-import { indexOf, more, results } from "./results.js";
+import { indexOf, on, results } from "./results.js";
 
 const chosen = new Set();
+const seen = new Set(); // what was among the pictures shown since the question was asked
 const listeners = new Set();
 let anchor = null;
 
 export function initSelection() {
   state.subscribe((now, before) => {
-    if (state.question(now) !== state.question(before)) clear();
+    if (state.question(now) === state.question(before)) return;
+    seen.clear();
+    clear();
   });
+  for (const event of ["answered", "grown"]) on(event, () => { for (const hit of results.hits) seen.add(hit.id); });
 }
 
 export const subscribe = (listener) => listeners.add(listener);
@@ -44,21 +49,21 @@ export function all() {
   tell();
 }
 
-/** Everything that is found, fetching what is not shown yet; whether it all came and the question is still the same. */
+/** Everything that is found, shown already or not, unless something else is asked meanwhile. */
 export async function everything() {
   const asked = results.question;
-  let before = -1;
-  while (results.cursor && results.hits.length > before) {
-    before = results.hits.length;
-    await more();
-    if (results.question !== asked) return false;
-  }
-  all();
-  return !results.cursor;
+  const { q, all: faint } = state.get();
+  const found = await api.foundIds(q, faint);
+  if (state.question(state.get()) !== asked) return;
+  for (const id of found) chosen.add(id);
+  tell();
 }
 
 /** How many of the selected pictures are no longer among what is found: an edit may have taken them out of it. */
-export const outside = () => chosen.size - results.hits.filter((hit) => chosen.has(hit.id)).length;
+export function outside() {
+  const shown = new Set(results.hits.map((hit) => hit.id));
+  return ids().filter((id) => seen.has(id) && !shown.has(id)).length;
+}
 
 export function clear() {
   if (!chosen.size) return;
