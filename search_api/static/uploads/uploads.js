@@ -25,8 +25,8 @@ export function add(files) {
   const added = files.map((file) => ({ file, name: file.name, status: "waiting", sent: 0, note: "", job: null }));
   rows.unshift(...added);
   $("uploads").hidden = false;
-  draw();
   const fit = added.filter(noTable).filter((row) => row.file.size <= maxBytes || refuse(row, `Over the limit of ${bytes(maxBytes)}. Shrink it and try again.`));
+  draw();
   for (const batch of batches(fit)) sending = sending.then(() => send(batch));
 }
 
