@@ -42,7 +42,7 @@ def test_what_comes_is_a_file(client: TestClient, library: Library) -> None:
     ("q", "name"),
     [
         ("a cat width:>5", "a-cat-width-5"),
-        ('../../etc/passwd "\r\nx: y', "etc-passwd-x-y"),
+        ('"../../etc/passwd $(x); y"', "etc-passwd-x-y"),
         ("größe 日本", "gr%C3%B6%C3%9Fe-%E6%97%A5%E6%9C%AC"),
         ("a" * 300, "a" * 50),
     ],
