@@ -1,12 +1,13 @@
 """What a row of a table says anew of an image that is in the library: a table goes out, is edited, and comes back."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from indexer.catalog.hits import ImageView
 from indexer.catalog.statements import Said
 from indexer.errors import ManifestError
 from indexer.manifests import Row
-from indexer.search.export import editable
+from indexer.outcomes import Change, joined
+from indexer.search.export import FACTS, editable
 from indexer.search.fingerprints import digest, spoken
 
 
@@ -54,10 +55,9 @@ def said_anew(row: Row, view: ImageView) -> Said:
 
 def left_alone(row: Row, view: ImageView, known: Collection[str]) -> str | None:
     """What a row leaves as it is, though whoever wrote it may have meant otherwise."""
-    if unknown := [tag for tag in row.said.rejected if tag not in known]:
-        return f"There is no tag {unknown[0]!r} to reject."
+    unknown = [f"There is no tag {tag!r} to reject." for tag in row.said.rejected if tag not in known]
     if "as_exported" not in row.cells:
-        return None
+        return joined(*unknown[:1])
     now = editable(view)
     emptied = _emptied(row, now)
     told = [f"{name} stays as it is: an empty cell says nothing." for name in emptied if name != "tags"]
@@ -68,4 +68,40 @@ def left_alone(row: Row, view: ImageView, known: Collection[str]) -> str | None:
             told.append(
                 f"It still shows {', '.join(left)}: what it does not show, write under rejected_tags."
             )
-    return " ".join(told) or None
+    return joined(*unknown[:1], *told, _unchangeable(row, len(now)))
+
+
+def _unchangeable(row: Row, editable_cells: int) -> str | None:
+    """The columns in which a row was edited in vain; their marks come after those of the cells people may edit."""
+    marks = dict(zip(FACTS, row.cells["as_exported"].split("-")[editable_cells:], strict=False))
+    edited = [name for name, found in row.facts.items() if name in marks and found != marks[name]]
+    stay = "stays as it is" if len(edited) == 1 else "stay as they are"
+    return f"{', '.join(edited)} {stay}: no table can change that." if edited else None
+
+
+def changed_by(said: Said, view: ImageView, title: str | None) -> tuple[Change, ...]:
+    """What is other than it was once this is said of an image; `title` is what a person called it so far."""
+    changes = []
+    if said.title and said.title != (old := title or view.title):
+        changes.append(Change("title", old, said.title, by_person=title is not None))
+    if said.caption:
+        kind, text = next(((one.kind, one.text) for one in view.captions), (None, None))
+        if text != said.caption:
+            changes.append(Change("alt_text", text, said.caption, by_person=kind == "person"))
+    changes += _of_tags("tags", said.tags, [tag.name for tag in view.tags if tag.rejected])
+    people = [tag.name for tag in view.tags if tag.kind == "person" and not tag.rejected]
+    changes += _of_tags("rejected_tags", said.rejected, people)
+    if said.collection and not changes:
+        changes.append(Change("collection", None, said.collection))
+    return tuple(changes)
+
+
+def _of_tags(column: str, names: Sequence[str], against: Collection[str]) -> list[Change]:
+    """Tags said one way, apart from those of which a person had said the opposite."""
+    new = "; ".join(name for name in names if name not in against)
+    turned = "; ".join(name for name in names if name in against)
+    other = "rejected_tags" if column == "tags" else "tags"
+    return [
+        *([Change(column, None, new)] if new else []),
+        *([Change(column, f"{turned} under {other}", turned, by_person=True)] if turned else []),
+    ]

@@ -17,6 +17,8 @@ from typing import Any, BinaryIO
 from indexer.catalog.own_names import MAX_NAME
 from indexer.catalog.statements import Said
 from indexer.errors import ManifestError
+from indexer.search.export import FACTS, text_of
+from indexer.search.fingerprints import fact_digest
 from indexer.spreadsheets import plain
 from indexer.vocabulary import BETWEEN_TAGS, canonical
 
@@ -34,7 +36,7 @@ COLUMNS: Mapping[str, int] = {
     "tags": 20_000,
     "rejected_tags": 20_000,
     "collection": MAX_NAME,
-    "as_exported": 100,
+    "as_exported": 200,
 }
 _NAMES: Mapping[str, str] = {
     "image_url": "url",
@@ -54,13 +56,15 @@ class Row:
     """One picture of a manifest. `number` is its row as a spreadsheet counts them, the heading being row 1.
 
     `cells` has what stands in the columns Sightline knows, as text, empty ones left out; `said` the same understood;
-    `empty` names the columns that are there and say nothing.
+    `empty` names the columns that are there and say nothing; `facts` has the fingerprints of what stands in columns of
+    an export that no table can change.
     """
 
     number: int
     cells: Mapping[str, str]
     said: Said = field(default_factory=Said)
     empty: frozenset[str] = frozenset()
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def image_id(self) -> int | None:
@@ -79,7 +83,11 @@ class BadRow:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a manifest, read on as they are asked for, once; and columns whose names mean nothing here."""
+    """The rows of a manifest, read on as they are asked for, once; and columns that are passed over.
+
+    Those are columns whose names mean nothing here, and such as no table can change: of these, where the table does not
+    tell which cells were edited (`as_exported`), so that their rows cannot be told.
+    """
 
     rows: Iterator[Row | BadRow]
     passed_over: tuple[str, ...] = ()
@@ -125,7 +133,8 @@ def _csv_table(first: str, rest: io.TextIOWrapper) -> Table:
         delimiter, number = max(",;\t", key=first.count), 1
     heading = next(csv.reader([first], delimiter=delimiter), [])
     columns = _columns(heading)
-    strange = [name.strip() for name, column in zip(heading, columns, strict=True) if not column]
+    over = {"", *(() if "as_exported" in columns else FACTS)}
+    strange = [name.strip() for name, column in zip(heading, columns, strict=True) if column in over]
     shown = tuple(_keepable(name) for name in strange if name)
     return Table(_csv_body(columns, csv.reader(rest, delimiter=delimiter), number), shown)
 
@@ -155,7 +164,7 @@ def _csv_body(columns: Sequence[str], reader: Iterator[list[str]], number: int) 
 
 
 def _columns(heading: Iterable[str]) -> list[str]:
-    """The column each place of the heading stands for, "" for one not known here. Raises ManifestError."""
+    """The column or fact each place of the heading stands for, "" for none. Raises ManifestError."""
     found = [_column(name) for name in heading]
     twice = [name for name in COLUMNS if found.count(name) > 1]
     if twice:
@@ -169,9 +178,10 @@ def _columns(heading: Iterable[str]) -> list[str]:
 
 
 def _column(name: str) -> str:
+    """The column of this name, known or a fact; "" for none."""
     spelt = "_".join(name.lower().replace("-", " ").replace("_", " ").split())
     spelt = _NAMES.get(spelt, spelt)
-    return spelt if spelt in COLUMNS else ""
+    return spelt if spelt in COLUMNS or spelt in FACTS else ""
 
 
 def _json_rows(first: str, rest: io.TextIOWrapper) -> Iterator[Row | BadRow]:
@@ -196,7 +206,8 @@ def _json_row(number: int, line: str) -> Row | BadRow:
     cells = {}
     for name, value in given.items():
         if (column := _column(name)) and value is not None:
-            if (text := _as_text(value)) is None:
+            text = text_of(value) if column in FACTS else _as_text(value)
+            if text is None:
                 return BadRow(number, f"{name[:30]!r} is neither text nor a list of texts.")
             cells[column] = text
     return understood(number, cells)
@@ -212,11 +223,13 @@ def _as_text(value: Any) -> str | None:
 
 def understood(number: int, given: Mapping[str, str]) -> Row | BadRow:
     """A row of these cells, or what is wrong with it."""
-    cells = _as_exported({name: text for name, text in given.items() if text})
+    facts = {name: fact_digest(text) for name, text in given.items() if name in FACTS}
+    cells = _as_exported({name: text for name, text in given.items() if text and name not in FACTS})
     sku, said = cells.get("sku"), _said(cells)
     if wrong := _wrong_cell(cells) or _wrong_name(cells) or _wrong_tags(said):
         return BadRow(number, wrong, None if sku is None else _keepable(sku))
-    return Row(number, cells, said, frozenset(name for name, text in given.items() if not text))
+    empty = frozenset(name for name, text in given.items() if not text and name not in FACTS)
+    return Row(number, cells, said, empty, facts)
 
 
 def _as_exported(cells: Mapping[str, str]) -> Mapping[str, str]:

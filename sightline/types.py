@@ -195,7 +195,7 @@ class Address(_Url, total=False):
 
 
 class DryRun(TypedDict):
-    """What would become of each row of a manifest, and columns of it that mean nothing to the library."""
+    """What would become of each row of a manifest, and columns of it that are passed over."""
 
     counts: dict[str, int]
     rows: list[dict[str, Any]]

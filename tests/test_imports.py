@@ -34,7 +34,7 @@ ORDER = [
     {"postings"},
     {"nearest"},
     {"search", "contact_sheet"},
-    {"manifests", "edited_rows", "importing", "watching"},
+    {"manifests", "outcomes", "edited_rows", "importing", "watching"},
     {"reindexing"},
     {"task_queue"},
     {"evaluation"},

@@ -32,6 +32,31 @@ def images_of(session: Session, skus: Sequence[str]) -> dict[str, list[int]]:
     return dict(found)
 
 
+def in_other_case(session: Session, skus: Sequence[str]) -> dict[str, dict[int, str]]:
+    """Images whose SKU differs from one of these only in upper and lower case, ascending: theirs, by id."""
+    wanted = {fold(sku) for sku in skus}
+    rows = (
+        select(Source.external_id, Source.image_id)
+        .where(Source.external_id.is_not(None), folded().in_(wanted))
+        .order_by(Source.image_id)
+    )
+    found: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for spelt, image_id in session.execute(rows):
+        assert spelt is not None  # as asked
+        found[fold(spelt)].append((image_id, spelt))
+    alike = {sku: {i: spelt for i, spelt in found[fold(sku)] if spelt != sku} for sku in skus}
+    return {sku: others for sku, others in alike.items() if others}
+
+
+def given(session: Session, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The SKUs of the sources at these places, each a kind and an address; a place without one is missing."""
+    digests = [func.md5(uri) for _, uri in places]
+    rows = select(Source.kind, Source.uri, Source.external_id).where(
+        Source.kind.in_({kind for kind, _ in places}), func.md5(Source.uri).in_(digests)
+    )
+    return {(kind, uri): sku for kind, uri, sku in session.execute(rows) if sku is not None}
+
+
 def give(session: Session, skus: Mapping[str, str]) -> None:
     """Note the SKUs of pictures at these addresses on the web or in a store."""
     for url, sku in sorted(skus.items()):

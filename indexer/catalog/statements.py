@@ -51,6 +51,13 @@ def say(
     return captioned | _say_titles(session, known) | _say_tags(session, known) | _collect(session, known)
 
 
+def titles(session: Session, image_ids: Sequence[int]) -> dict[int, str]:
+    """What people call the images, by id; one that only its file has a title for is missing."""
+    given = Source.image_id.in_(image_ids), Source.title.is_not(None)
+    rows = select(Source.image_id, Source.title).where(*given).order_by(Source.id.desc())
+    return {image_id: title for image_id, title in session.execute(rows) if title is not None}
+
+
 def unembedded(session: Session, embedder_id: int, image_ids: Sequence[int]) -> list[int]:
     """Those of the images that have a caption this embedder has not embedded, ascending."""
     done = exists().where(

@@ -50,9 +50,10 @@ def export(
 
     sightline export -o library.parquet
 
-    Columns: id, sku, path, title, caption, alt_text (the caption in at most 125 characters), tags, confidences,
-    human_tags, rejected_tags, taken, added, width, height, format, bytes, description, place, latitude, longitude,
-    score, as_exported (tells which cells were edited when `sightline import` takes the table back).
+    Columns: id, sku, path, title, caption, alt_text (the caption in at most 125 characters), alt_text_by (whose it is:
+    human or model), tags, confidences, human_tags, rejected_tags, taken, added, width, height, format, bytes,
+    description, place, latitude, longitude, score, as_exported (tells which cells were edited when `sightline import`
+    takes the table back).
     """
     asked, format_ = language.parse(query), _format(output)
     names = tables.chosen([name.strip() for name in columns.split(",") if name.strip()])

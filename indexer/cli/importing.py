@@ -14,7 +14,7 @@ from indexer.catalog import jobs
 from indexer.cli.indexing import SOME_REFUSED, Run, job_progress, new_job
 from indexer.cli.rows import Rows
 from indexer.cli.workspace import open_workspace, remarks, shown_path
-from indexer.importing import Outcome
+from indexer.outcomes import Outcome
 
 Root = Annotated[
     Path | None,
@@ -29,7 +29,7 @@ Refetch = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say row by row what would be done; change nothing, fetch nothing.")
 ]
-MOST_LINES = 1000
+MOST_LINES, MOST_NOTES = 1000, 50
 
 
 def add_to(app: typer.Typer) -> None:
@@ -81,7 +81,11 @@ def import_(
             "failed": progress.failed,
             "seconds": round(time.perf_counter() - started, 3),
             "failures": [vars(failure) for failure in failures],
-            "notes": [{"row": one.number, "sku": one.sku, "note": one.note} for one in rows.told if one.note],
+            "notes": [
+                {"row": one.number, "sku": one.sku, "uri": one.uri, "note": one.remark}
+                for one in rows.told
+                if one.remark
+            ],
         }
         sys.stdout.write(json.dumps(told) + "\n")
     else:
@@ -91,30 +95,40 @@ def import_(
 
 
 def print_outcome(rows: Rows, failures: list[jobs.Failure]) -> None:
-    """A line of counts, and one for each row or picture of which there is something to tell."""
+    """A line of counts, and one for each row or picture of which there is something to tell; refusals last."""
     reasons = {(one.uri, one.reason) for one in rows.told}
     later = [failure for failure in failures if (failure.uri, failure.message) not in reasons]
     _print_counts(rows, f"; {len(later):,} pictures could not be used" if later else "")
-    for one in rows.told[:MOST_LINES]:
-        _print_line(one.number, one.sku, one.code or "note", one.message or one.note or "")
-    if len(rows.told) > MOST_LINES:
-        remarks.print(f"  and {len(rows.told) - MOST_LINES:,} rows more: --dry-run names all.")
+    noted = [one for one in rows.told if one.status != "refused"]
+    for one in noted[:MOST_NOTES]:
+        _print_line(one.number, one.sku or one.uri, "note", one.remark or "")
+    _print_rest(len(noted) - MOST_NOTES, "rows with a note")
+    refused = [one for one in rows.told if one.status == "refused"]
+    for one in refused[:MOST_LINES]:
+        _print_line(one.number, one.sku, one.code or "", one.message or "")
+    _print_rest(len(refused) - MOST_LINES, "refused rows")
     for failure in later:
         _print_line(rows.row_of(failure.uri), shown_path(failure.uri), failure.code, failure.message)
 
 
+def _print_rest(count: int, what: str) -> None:
+    if count > 0:
+        remarks.print(f"  and {count:,} more {what}; --json has all.", soft_wrap=True)
+
+
 def print_plan(rows: Rows, as_json: bool) -> None:
-    """What would become of each row. Raises Exit with the status the import itself would have."""
+    """What would become of each row, refusals last. Raises Exit with the status the import itself would have."""
     if as_json:
         told = {"dry_run": True, "rows": dict(rows.counts), "unknown_columns": rows.unknown_columns}
         sys.stdout.write(json.dumps({**told, "outcomes": [_plain(one) for one in rows.told]}) + "\n")
     else:
         plan = Console()
         for one in rows.told:
+            if one.status != "refused" and (one.status != "unchanged" or one.note):
+                _print_line(one.number, one.sku, one.status, f"{_would(one)}. {one.note or ''}".strip(), plan)
+        for one in rows.told:
             if one.status == "refused":
                 _print_line(one.number, one.sku, one.code or "", one.message or "", plan)
-            elif one.status != "unchanged" or one.note:
-                _print_line(one.number, one.sku, one.status, f"{_would(one)}. {one.note or ''}".strip(), plan)
         _print_counts(rows, ". Nothing was changed: this was a dry run")
     if rows.counts["refused"]:
         raise typer.Exit(SOME_REFUSED)
@@ -125,7 +139,8 @@ def _print_counts(rows: Rows, more: str) -> None:
     remarks.print(f"Rows: {counts or 'none'}{more}.", soft_wrap=True)
     if rows.unknown_columns:
         names = ", ".join(rows.unknown_columns[:20])
-        remarks.print(f"Columns that mean nothing here, passed over: {escape(names)}.", soft_wrap=True)
+        why = "for they mean nothing here or no table can change them"
+        remarks.print(f"Columns passed over, {why}: {escape(names)}.", soft_wrap=True)
 
 
 def _print_line(
@@ -138,16 +153,29 @@ def _print_line(
 def _would(outcome: Outcome) -> str:
     """What the import would do with a row that it can use."""
     if outcome.status == "accepted":
-        return f"{outcome.uri} would be added"
+        return f"{outcome.uri} would be added{_and_get(outcome)}"
     if outcome.status == "fetching":
-        return f"{outcome.uri} would be fetched"
+        return f"{outcome.uri} would be fetched{_and_get(outcome)}"
     if outcome.status == "unchanged":
         return f"image {outcome.image_id} would stay as it is"
     if outcome.said == ("collection",):
-        return f"image {outcome.image_id} would be put into the collection"
-    return f"image {outcome.image_id} would get another {', '.join(outcome.said)}"
+        names = ", ".join(f'"{change.new}"' for change in outcome.changes)
+        return f"image {outcome.image_id} would be put into the collection {names}"
+    return f"image {outcome.image_id} would get {_told(outcome) or 'another ' + ', '.join(outcome.said)}"
+
+
+def _and_get(outcome: Outcome) -> str:
+    """What else would come of a row by which a picture is brought again."""
+    return f" and get {_told(outcome)}" if any(change.old for change in outcome.changes) else ""
+
+
+def _told(outcome: Outcome) -> str:
+    return "; ".join(change.told(" (a person's)" if change.by_person else "") for change in outcome.changes)
 
 
 def _plain(outcome: Outcome) -> dict[str, object]:
-    facts = {name: value for name, value in vars(outcome).items() if name not in ("number", "said")}
-    return {"row": outcome.number, **facts, "said": list(outcome.said)}
+    facts = {
+        name: value for name, value in vars(outcome).items() if name not in ("number", "said", "changes")
+    }
+    changes = [vars(change) for change in outcome.changes]
+    return {"row": outcome.number, **facts, "said": list(outcome.said), "changes": changes}

@@ -8,9 +8,10 @@ from pathlib import Path
 from indexer.cli.workspace import Workspace
 from indexer.errors import ConfigurationError
 from indexer.fetching import Opener
-from indexer.importing import Importer, LocalFiles, Outcome, unknown_columns
+from indexer.importing import Importer, LocalFiles
 from indexer.ingest import IMAGE_SUFFIXES
 from indexer.manifests import BadRow, Row, read, understood
+from indexer.outcomes import Outcome
 from indexer.task_queue import FETCH, INDEX, WRITES
 
 
@@ -50,7 +51,7 @@ class Rows:
             ) from error
         with opened:
             table = read(opened)
-            self.unknown_columns = unknown_columns(table)
+            self.unknown_columns = list(table.passed_over)
             self._take(table, root or file.parent)
 
     def take_urls(self, urls: Sequence[str]) -> None:
@@ -81,7 +82,7 @@ class Rows:
 
     def _count(self, outcome: Outcome) -> None:
         self.counts[outcome.status] += 1
-        if self.job_id is None or outcome.status == "refused" or outcome.note:
+        if self.job_id is None or outcome.status == "refused" or outcome.remark:
             self.told.append(outcome)
         if outcome.status in ("accepted", "fetching"):
             self._numbers[outcome.uri] = outcome.number

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from indexer import spreadsheets
 from indexer.catalog.hits import ImageView, TagView
 from indexer.errors import QueryError
-from indexer.search.fingerprints import fingerprint
+from indexer.search.fingerprints import fact_digest, fingerprint
 from indexer.search.result import Hit
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -80,6 +80,19 @@ def editable(image: ImageView) -> dict[str, str | None]:
     }
 
 
+def _by(image: ImageView) -> str | None:
+    """Who wrote the caption that `alt_text` is made of."""
+    if not image.captions:
+        return None
+    return "human" if image.captions[0].kind == "person" else "model"
+
+
+def _as_exported(hit: Hit) -> str:
+    """By which an import tells cells that were edited: those that count, and those that it cannot change."""
+    facts = [fact_digest(text_of(COLUMNS[name][1](hit))) for name in FACTS]
+    return "-".join([fingerprint(list(editable(hit.image).values())), *facts])
+
+
 _TEXTS, _NUMBERS = pa.list_(pa.string()), pa.list_(pa.float32())
 # Each column: its type in Parquet, and its value.
 COLUMNS: Mapping[str, tuple[pa.DataType, Callable[[Hit], Value]]] = {
@@ -89,6 +102,7 @@ COLUMNS: Mapping[str, tuple[pa.DataType, Callable[[Hit], Value]]] = {
     "title": (pa.string(), lambda hit: hit.image.title),
     "caption": (pa.string(), lambda hit: _caption(hit.image)),
     "alt_text": (pa.string(), lambda hit: alt_text(hit.image)),
+    "alt_text_by": (pa.string(), lambda hit: _by(hit.image)),
     "tags": (_TEXTS, lambda hit: list(_shown(hit.image))),
     "confidences": (_NUMBERS, lambda hit: [tag.confidence for tag in _shown(hit.image).values()]),
     "human_tags": (_TEXTS, lambda hit: _people(hit.image, rejected=False)),
@@ -104,8 +118,13 @@ COLUMNS: Mapping[str, tuple[pa.DataType, Callable[[Hit], Value]]] = {
     "latitude": (pa.float64(), lambda hit: hit.image.latitude),
     "longitude": (pa.float64(), lambda hit: hit.image.longitude),
     "score": (pa.float64(), lambda hit: hit.score),
-    "as_exported": (pa.string(), lambda hit: fingerprint(list(editable(hit.image).values()))),
+    "as_exported": (pa.string(), _as_exported),
 }
+# Columns that tell what no table can change, in the order of the row's `as_exported`: new ones go to the end.
+FACTS = (
+    *("alt_text_by", "confidences", "human_tags", "taken", "added", "width", "height", "format", "bytes"),
+    *("description", "place", "latitude", "longitude", "score"),
+)
 
 
 def chosen(columns: Sequence[str]) -> tuple[str, ...]:
@@ -147,12 +166,17 @@ def _csv(names: Sequence[str], batches: Iterable[list[dict[str, Value]]]) -> Ite
         yield out.getvalue().encode("utf-8", "replace")
 
 
-def _cell(value: Value) -> str | int | float | None:
+def text_of(value: Any) -> str:
+    """A value as it stands in a cell, before any guard."""
     if isinstance(value, list):
-        value = "; ".join(item if isinstance(item, str) else f"{item:.4g}" for item in value)
+        return "; ".join(f"{item:.4g}" if isinstance(item, int | float) else str(item) for item in value)
     if isinstance(value, datetime):
         return value.isoformat()
-    return spreadsheets.guarded(value) if isinstance(value, str) else value
+    return "" if value is None else str(value)
+
+
+def _cell(value: Value) -> str | int | float | None:
+    return value if value is None or isinstance(value, int | float) else spreadsheets.guarded(text_of(value))
 
 
 def _json_lines(_: Sequence[str], batches: Iterable[list[dict[str, Value]]]) -> Iterator[bytes]:

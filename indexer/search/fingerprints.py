@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 
 
 def fingerprint(cells: Sequence[str | None]) -> str:
@@ -17,3 +19,16 @@ def digest(cell: str | None) -> str:
 def spoken(cell: str | None) -> str:
     """What a cell says: its words, single spaces between."""
     return " ".join((cell or "").split())
+
+
+def fact_digest(cell: str) -> str:
+    """Four hexadecimal digits of what a cell tells, also where a spreadsheet writes numbers and times its own way."""
+    return digest("; ".join(_plainly(item) for item in spoken(cell).split("; ")))[:4]
+
+
+def _plainly(item: str) -> str:
+    with suppress(ValueError):
+        return f"{float(item.replace(',', '.')):.7g}"
+    with suppress(ValueError):
+        return datetime.fromisoformat(item).isoformat()
+    return item

@@ -14,8 +14,9 @@ from indexer import manifests
 from indexer.catalog import jobs, work
 from indexer.errors import ManifestError
 from indexer.fetching import Opener
-from indexer.importing import Importer, Outcome, unknown_columns
+from indexer.importing import Importer
 from indexer.manifests import BadRow, Row, Table
+from indexer.outcomes import Outcome
 from indexer.task_queue import FETCH, INDEX
 from search_api import schemas
 from search_api.access import requires
@@ -78,7 +79,8 @@ async def by_manifest(
     Columns: `url` (a picture to bring), `sku`, `id` (a picture of the library, without a url), `title`, `alt_text`,
     `tags`, `rejected_tags`, `collection`; others are passed over, and named. Each row is taken or refused on its own.
     A table made by `GET /v1/export`, edited and sent here, says only what was edited: empty and unedited cells change
-    nothing, and a tag that is taken away is not rejected unless it stands under `rejected_tags`.
+    nothing, and a tag that is taken away is not rejected unless it stands under `rejected_tags`. A row that takes back
+    what a person said, or in which something was edited that no table can change, is told so in its `note`.
 
     With `dry_run` the answer is 200 and says of each row what would become of it, as far as can be known without
     fetching or decoding; nothing is changed, and there is no job.
@@ -89,7 +91,7 @@ async def by_manifest(
         if dry_run:
             plan = await run_in_threadpool(lambda: _dry_run(services, table, refetch=refetch))
             return JSONResponse(plan.model_dump(mode="json"))
-        strange = unknown_columns(table)
+        strange = table.passed_over
         return await run_in_threadpool(
             once.carry_out,
             fingerprint_of("import", digest, str(refetch)),
@@ -120,7 +122,7 @@ def _dry_run(services: Services, table: Table, *, refetch: bool) -> schemas.DryR
     return schemas.DryRunOut(
         counts=dict(Counter(outcome.status for outcome in outcomes)),
         rows=[_told(one) for one in outcomes],
-        unknown_columns=unknown_columns(table),
+        unknown_columns=list(table.passed_over),
     )
 
 
@@ -188,5 +190,5 @@ def _told(outcome: Outcome) -> schemas.RowOut:
         image_id=outcome.image_id,
         error=error,
         said=list(outcome.said),
-        note=outcome.note,
+        note=outcome.remark,
     )

@@ -47,7 +47,8 @@ class RowOut(BaseModel):
     )
     note: str | None = Field(
         None,
-        description="of a row that was taken: what may have been meant otherwise, as a SKU that others have too",
+        description="of a row that was taken: what may have been meant otherwise, as a SKU that others have too, an"
+        " edit of what no table can change, or a person's word that it takes back, from what to what",
     )
 
 
@@ -56,7 +57,9 @@ class DryRunOut(BaseModel):
 
     counts: dict[str, int] = Field(description="rows by status", examples=[{"changed": 2, "unchanged": 98}])
     rows: list[RowOut]
-    unknown_columns: list[str] = Field([], description="columns passed over that mean nothing here")
+    unknown_columns: list[str] = Field(
+        [], description="columns passed over: they mean nothing here, or no table can change them"
+    )
 
 
 class ImportOut(DryRunOut):

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from indexer.catalog import hits, jobs
 from indexer.errors import AddressRefused
-from indexer.importing import Importer, Outcome
+from indexer.importing import Importer
 from indexer.manifests import read
+from indexer.outcomes import Outcome
 from indexer.search import export
 from indexer.search.result import Hit, Why
 from indexer.tables import Caption, ImageTag, Source

@@ -8,6 +8,7 @@ from indexer.catalog import annotations, hits, images
 from indexer.importing import LocalFiles
 from indexer.ingest import read_file
 from indexer.search import export
+from indexer.search.fingerprints import fact_digest
 from tests.catalogue import annotation, annotators, new_file
 from tests.indexer.shop_tables import Import, Sessions, exported, hit_of, shop, spoken
 from tests.pictures import scene
@@ -140,3 +141,58 @@ def test_an_emptied_cell_says_nothing_and_the_row_is_told(sessions: Sessions, ta
     assert [one.note for one in taken(f"id,rejected_tags,as_exported\n{image_id},,{marks}\n")] == [None]
     assert [one.note for one in taken(f"id,alt_text,tags\n{image_id},,\n")] == [None]
     assert spoken(sessions) == before
+
+
+def test_what_no_table_can_change(sessions: Sessions, taken: Import) -> None:
+    """Edited or emptied, it stays, and the row is told; not where a spreadsheet only wrote it its own way."""
+    (image_id,) = shop(sessions, "A")
+    table = exported(sessions, [image_id], "id", "title", "description", "place", "width", "as_exported")
+    (heading, row) = table.splitlines()
+    number, title, *_, marks = row.split(",")
+    before = spoken(sessions)
+    edited = f"{heading}\n{number},{title},A summer dress,,641,{marks}\n"
+    ((status, note),) = [(one.status, one.note) for one in taken(edited)]
+    assert (status, note) == (
+        "unchanged",
+        "description, width stay as they are: no table can change that.",
+    )
+    (line,) = taken(f'{{"id": {image_id}, "place": "Rome", "as_exported": "{marks}"}}\n')
+    assert line.note == "place stays as it is: no table can change that."
+    (emptied,) = taken(f"{heading}\n{number},{title},,,,{marks}\n")
+    assert emptied.note == "width stays as it is: no table can change that."
+    for rewritten in (row, f'{number},{title},,,"640,0",{marks}'):
+        assert [one.note for one in taken(f"{heading}\n{rewritten}\n")] == [None]
+    assert spoken(sessions) == before
+
+
+def test_a_spreadsheets_own_numbers_and_times() -> None:
+    """Tell the same; another day or number does not."""
+    for exported_cell, saved in (
+        ("2024-05-17T18:30:00", "2024-05-17 18:30"),
+        ("52.51627777777778", "52,51627778"),
+    ):
+        assert fact_digest(exported_cell) == fact_digest(saved)
+    assert fact_digest("2024-05-17T18:30:00") != fact_digest("2024-05-18T18:30:00")
+    assert fact_digest("0.9; 0.75") != fact_digest("0.9; 0.7")
+
+
+def test_a_word_of_a_person_that_another_replaces(sessions: Sessions, taken: Import) -> None:
+    """Is named in the row's remark, old and new; a machine's caption and a file's title are not."""
+    (image_id,) = shop(sessions, "A")
+    (first,) = taken("sku,title,alt_text,tags\nA,Dress,a dress,red\n")
+    assert (first.status, first.remark) == ("changed", None)
+    assert [(change.column, change.new) for change in first.changes] == [
+        ("title", "Dress"),
+        ("alt_text", "a dress"),
+        ("tags", "red"),
+    ]
+    assert [change.old for change in first.changes] == ["IMG A", f"a picture of number {image_id}", None]
+    (second,) = taken("sku,title,alt_text,tags,rejected_tags\nA,Gown,a gown,,red\n")
+    assert second.remark == (
+        'It takes back a person\'s word: title "Dress" -> "Gown"; alt text "a dress" -> "a gown"; '
+        'rejected tags "red under tags" -> "red".'
+    )
+    (third,) = taken("sku,tags,collection\nA,red,Summer\n")
+    assert third.remark == 'It takes back a person\'s word: tags "red under rejected_tags" -> "red".'
+    (same,) = taken("sku,title,alt_text,tags\nA,Gown,a gown,red\n")
+    assert (same.status, same.remark) == ("unchanged", None)

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from indexer.catalog import fetches, hits, images, jobs
-from indexer.importing import Importer, LocalFiles, Outcome
+from indexer.importing import Importer, LocalFiles
 from indexer.manifests import read
+from indexer.outcomes import Outcome
 from indexer.tables import Fetch, Image, Source
 from tests.catalogue import add_indexed, new_file
 from tests.indexer.shop_tables import Import, Sessions, check, shop, spoken
@@ -209,6 +210,60 @@ def test_a_sku_that_several_pictures_get(sessions: Sessions, taken: Import, tmp_
     with sessions.begin() as session:
         session.execute(update(Image).values(state="indexed"))
     assert [(one.status, one.note) for one in taken(table, files=files)] == [("unchanged", None)] * 2
+
+
+def test_a_sku_that_differs_in_case_alone(sessions: Sessions, taken: Import, tmp_path: Path) -> None:
+    """From one of the table or of the library: told, as it may be a slip; also where it names no picture."""
+    (image_id,) = shop(sessions, "CL-0053")
+    for number, name in enumerate(("a", "b", "c")):
+        scene(70 + number, 50).save(tmp_path / f"{name}.png")
+    files = LocalFiles(tmp_path, 10**6)
+    table = "path,sku\na.png,AB-1\nb.png,ab-1\nc.png,cl-0053\n"
+    notes = [one.note for one in taken(table, files=files)]
+    assert notes == [
+        None,
+        "Row 2 has the SKU AB-1, which differs only in upper and lower case. Is it a slip?",
+        f"id:{image_id} has the SKU CL-0053, which differs only in upper and lower case. Is it a slip?",
+    ]
+    (unknown,) = taken("sku,title\nCl-0053,A dress\n")
+    assert f"No image has the SKU Cl-0053 (id:{image_id} has CL-0053: is it a slip?)" in (
+        unknown.message or ""
+    )
+
+
+def test_a_sku_given_up_for_another(sessions: Sessions, taken: Import) -> None:
+    """Was a person's word too."""
+    with sessions.begin() as session:
+        add_indexed(session)
+        session.execute(update(Source).values(kind="url", uri="https://a/1.jpg", external_id="A"))
+    (row,) = taken("url,sku\nhttps://a/1.jpg,B\n")
+    assert (row.status, row.remark) == ("changed", 'It takes back a person\'s word: sku "A" -> "B".')
+    assert [one.remark for one in taken("url,sku\nhttps://a/1.jpg,B\n")] == [None]
+
+
+def test_a_caption_carried_over_and_replaced(sessions: Sessions, taken: Import, tmp_path: Path) -> None:
+    """A new picture under an old one's path has its caption, until the row says another."""
+    scene(71, 50).save(tmp_path / "b.png")
+    files = LocalFiles(tmp_path, 10**6)
+    taken("path,alt_text,title\nb.png,a cup,Cup\n", files=files)
+    scene(72, 50).save(tmp_path / "b.png")
+    (row,) = taken("path,alt_text,title\nb.png,a mug,Mug\n", files=files)
+    assert (row.status, row.remark) == (
+        "accepted",
+        'It takes back a person\'s word: title "Cup" -> "Mug"; alt text "a cup" -> "a mug".',
+    )
+
+
+def test_an_alternative_text_longer_than_an_export_shows(sessions: Sessions, taken: Import) -> None:
+    """Is kept whole and noted, once: not where nothing is said anew, nor up to what is shown."""
+    shop(sessions, "A", "B")
+    table = f"sku,alt_text\nA,{'long words ' * 12}\nB,{'x' * 125}\n"
+    first, second = taken(table)
+    assert "Its alt_text has 131 characters" in (first.note or "")
+    assert second.note is None
+    assert [(one.status, one.note) for one in taken(table)] == [("unchanged", None)] * 2
+    (new,) = taken(f"url,alt_text\nhttps://a/9.jpg,{'long words ' * 12}\n")
+    assert (new.status, "131 characters" in (new.note or "")) == ("fetching", True)
 
 
 def test_tags_are_added_as_a_persons(sessions: Sessions, taken: Import) -> None:

@@ -85,6 +85,16 @@ def test_unknown_columns_are_named() -> None:
     assert read(io.BytesIO(b'{"sku": "A", "price": 1}\n')).passed_over == ()
 
 
+def test_columns_that_no_table_can_change() -> None:
+    """Are passed over and named, unless rows tell which of their cells were edited."""
+    assert read(io.BytesIO(b"sku,Taken,alt text by,title\n")).passed_over == ("Taken", "alt text by")
+    table = read(io.BytesIO(b"sku,taken,price,as_exported\nA,2024-05-17,3,x\n"))
+    assert table.passed_over == ("price",)
+    (row,) = table
+    assert isinstance(row, Row)
+    assert (row.cells.keys(), row.facts.keys()) == ({"sku", "as_exported"}, {"taken"})
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

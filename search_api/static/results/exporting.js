@@ -7,9 +7,9 @@ import { line, menu } from "../page/menu.js";
 import * as state from "../page/state.js";
 
 const FORMATS = [["csv", "CSV", "spreadsheets"], ["jsonl", "JSON Lines", "scripts"], ["parquet", "Parquet", "data frames"]];
-const FIELDS = ["id", "sku", "path", "title", "caption", "alt_text", "tags", "confidences", "human_tags", "rejected_tags", "taken", "added", "width", "height", "format", "bytes", "description", "place", "latitude", "longitude", "score", "as_exported"];
+const FIELDS = ["id", "sku", "path", "title", "caption", "alt_text", "alt_text_by", "tags", "confidences", "human_tags", "rejected_tags", "taken", "added", "width", "height", "format", "bytes", "description", "place", "latitude", "longitude", "score", "as_exported"];
 const KEY = "sightline.left-out";
-const SAYS = { as_exported: "tells what was edited, once the table is imported again" };
+const SAYS = { alt_text_by: "human or model: who wrote alt_text", as_exported: "tells what was edited, once the table is imported again" };
 
 export const initExporting = () => menu($("export"), $("export-menu"), fill);
 

@@ -104,6 +104,52 @@ def test_export_edit_import(sightline: Run, tmp_path: Path) -> None:
     assert table.read_text().splitlines()[1] == '"four quarters, edited"'
 
 
+def test_a_dry_run_says_from_what_to_what(sightline: Run, tmp_path: Path) -> None:
+    """And into which collection; refused rows stand together, at the end, as they do after the import itself."""
+    scene(84, 60).save(tmp_path / "c.png")
+    table = tmp_path / "shop.csv"
+    table.write_text("path,sku,title\nc.png,C-1,Coat\n")
+    assert sightline("import", table)[0] == 0
+    table.write_text(
+        "sku,title,alt_text,tags,collection\nNO-1,x,,,\nC-1,Blue coat,a blue coat,blue,\nNO-2,x,,,\nB-1,,,,Winter\n"
+    )
+    status, out, _ = sightline("import", table, "--dry-run")
+    lines = out.splitlines()
+    assert status == 3
+    assert [line.split(":")[0].strip() for line in lines] == [
+        "changed Row 3, C-1",
+        "changed Row 5, B-1",
+        "unknown_sku Row 2, NO-1",
+        "unknown_sku Row 4, NO-2",
+    ]
+    assert 'would get title "Coat" (a person\'s) -> "Blue coat"; alt text "' in lines[0]
+    assert '-> "a blue coat"; tags "blue".' in lines[0]
+    assert lines[1].endswith('would be put into the collection "Winter".')
+    status, _, said = sightline("import", table)
+    assert [line.split(":")[0].strip() for line in said.splitlines()[-3:]] == [
+        "note Row 3, C-1",
+        "unknown_sku Row 2, NO-1",
+        "unknown_sku Row 4, NO-2",
+    ]
+    assert 'It takes back a person\'s word: title "Coat" -> "Blue coat".' in said
+
+
+def test_many_notes_are_counted(sightline: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first are printed, how many more there are is said, and --json has all."""
+    monkeypatch.setattr("indexer.cli.importing.MOST_NOTES", 1)
+    table = tmp_path / "twice.csv"
+    for word in ("one", "two", "three"):
+        table.write_text(f"sku,title\nB-1,{word}\nC-1,{word}\n")
+        status, _, said = sightline("import", table, *(["--json"] if word == "one" else []))
+        assert status == 0
+    assert said.count("It takes back") == 1
+    assert "and 1 more rows with a note; --json has all." in said
+    table.write_text("sku,title,taken\nB-1,four,2024\nC-1,four,2024\n")
+    told = json.loads(sightline("import", table, "--json")[1])
+    assert [(one["sku"], "four" in one["note"]) for one in told["notes"]] == [("B-1", True), ("C-1", True)]
+    assert told["unknown_columns"] == ["taken"]
+
+
 def test_addresses_and_collections(sightline: Run, server: HostileServer, tmp_path: Path) -> None:
     """`--url` beside files, all into one collection; one that cannot be fetched is named."""
     scene(82, 60).save(tmp_path / "mine.png")

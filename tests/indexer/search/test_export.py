@@ -154,6 +154,26 @@ def test_alt_text_is_cut_between_words() -> None:
     assert export.alt_text(_hit(captions=()).image) is None
 
 
+def test_whose_alt_text_it_is() -> None:
+    """Right beside it: a person's, a model's that stands in, or nobody's."""
+    columns = list(export.COLUMNS)
+    assert columns[columns.index("alt_text") + 1] == "alt_text_by"
+    model = CaptionView("a dog", "captioner", "small", "1", ())
+    by = [_hit().image.captions, (model,), ()]
+    rows = _whole([_hit(captions=captions) for captions in by], "jsonl", ("alt_text_by",)).splitlines()
+    assert [json.loads(row)["alt_text_by"] for row in rows] == ["human", "model", None]
+    table = _whole([_hit(captions=captions) for captions in by], "csv", ("id", "alt_text_by"))
+    assert table.decode().splitlines() == ["id,alt_text_by", "7,human", "7,model", "7,"]
+    parquet = pq.read_table(io.BytesIO(_whole([_hit()], "parquet")))
+    assert parquet.column("alt_text_by").to_pylist() == ["human"]
+
+
+def test_every_column_is_editable_a_fact_or_names_the_image() -> None:
+    """So that an import tells of each what became of an edit."""
+    naming = {"id", "sku", "path", "as_exported"}
+    assert {*export.FACTS, *export.editable(_hit().image), *naming} == export.COLUMNS.keys()
+
+
 def test_rows_are_read_as_they_are_written() -> None:
     """The first piece needs no more than its own rows: a whole library is never held."""
     seen = []

@@ -151,6 +151,22 @@ def test_a_dry_run(client: TestClient, shop: list[int]) -> None:
     assert {name: taken[name] for name in told} == told
 
 
+def test_what_an_import_takes_back_or_cannot_change(client: TestClient, shop: list[int]) -> None:
+    """Each such row has a note, before and after: a word said since the table was made, an edit of what a file says."""
+    first, second = _table(client)
+    client.post("/v1/imports", content=b"sku,title\nA-2,Corrected\n", headers=CSV)
+    table = _written([{**first, "description": "edited"}, {**second, "title": "Out of date"}])
+    for address in ("/v1/imports?dry_run=true", "/v1/imports"):
+        told = client.post(address, content=table, headers=CSV).json()
+        assert [(row["status"], row["note"]) for row in told["rows"]] == [
+            ("unchanged", "description stays as it is: no table can change that."),
+            ("changed", 'It takes back a person\'s word: title "Corrected" -> "Out of date".'),
+        ]
+        assert told["unknown_columns"] == []
+    by_hand = client.post("/v1/imports", content=b"sku,taken\nA-1,2024-05-17\n", headers=CSV).json()
+    assert by_hand["unknown_columns"] == ["taken"]
+
+
 def test_a_large_dry_run(client: TestClient) -> None:
     """As large as what is imported may be."""
     table = b"sku,other\n" + b"NO-SUCH,%s\n" % (b"x" * 100_000) * 12
