@@ -161,6 +161,10 @@ class AsyncClient:
         """Write a caption of your own."""
         return await self._send(calls.caption(image_id, text))
 
+    async def clear_caption(self, image_id: int) -> types.Image:
+        """Take back your own caption; where you wrote none, nothing changes."""
+        return await self._send(calls.take_back_caption(image_id))
+
     # --- many images
 
     async def edit(

@@ -124,6 +124,11 @@ def caption(image_id: int, text: str) -> Call[types.Image]:
     return Call("PUT", f"/v1/images/{image_id}/caption", _json, body={"text": text})
 
 
+def take_back_caption(image_id: int) -> Call[types.Image]:
+    """Take back the person's caption."""
+    return Call("DELETE", f"/v1/images/{image_id}/caption", _json)
+
+
 def selection(images: Sequence[int] | None, q: str | None) -> dict[str, Any]:
     """Which images are meant: `images` by id, or all that `q` finds."""
     return {"q": q} if images is None else {"images": list(images)}

@@ -159,6 +159,10 @@ class Client:
         """Write a caption of your own."""
         return self._send(calls.caption(image_id, text))
 
+    def clear_caption(self, image_id: int) -> types.Image:
+        """Take back your own caption; where you wrote none, nothing changes."""
+        return self._send(calls.take_back_caption(image_id))
+
     # --- many images
 
     def edit(

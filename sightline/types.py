@@ -57,6 +57,7 @@ class Image(Summary):
     original_url: str
     captions: list[dict[str, Any]]
     sources: list[dict[str, Any]]
+    collections: list[str]
 
 
 class Hit(TypedDict):

@@ -31,6 +31,14 @@ def all_of_them(session: Session) -> list[CollectionView]:
     return [CollectionView(*row) for row in session.execute(_views())]
 
 
+def holding(session: Session, image_id: int) -> list[str]:
+    """The names of the collections an image is in, in order."""
+    mine = CollectionImage.image_id == image_id
+    return list(
+        session.scalars(select(Collection.name).join(CollectionImage).where(mine).order_by(Collection.name))
+    )
+
+
 def find(session: Session, collection_id: int) -> CollectionView:
     """One collection. Raises NotFound."""
     row = session.execute(_views().where(Collection.id == collection_id)).first()

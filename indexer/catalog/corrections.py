@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from indexer.catalog import models, work
 from indexer.catalog.annotations import annotator_id, pack
+from indexer.errors import QueryError
 from indexer.tables import Caption, CaptionEmbedding
 
 # There are no accounts yet: everybody who reaches the server is one person.
@@ -24,7 +25,11 @@ def write_caption(
 
     With its embedding (D,) by the embedder in effect it is found by meaning at once; without one, or with one by an
     embedder that no longer is, as soon as a worker has embedded it, for which it is queued here.
+
+    Raises:
+        QueryError: it is white space only.
     """
+    check_caption(text)
     row = {"image_id": image_id, "annotator_id": annotator_id(session, "person", PERSON), "text": text}
     caption = insert(Caption).values(row)
     changed = {"text": caption.excluded.text, "created_at": func.now()}
@@ -46,3 +51,15 @@ def write_caption(
     if embedder_id is None or (now is not None and now.annotator_id != embedder_id):
         work.add(session, [image_id], priority=work.INTERACTIVE)
     return caption_id
+
+
+def check_caption(text: str) -> None:
+    """Raises QueryError for a caption that is white space only: first on its image, it would stand there as nothing."""
+    if not text.strip():
+        raise QueryError("A caption needs words; to have none of your own, take back the one you wrote.")
+
+
+def take_back_caption(session: Session, image_id: int) -> None:
+    """Forget the person's caption if there is one, with its embeddings: what models said is shown first again."""
+    mine = annotator_id(session, "person", PERSON)
+    session.execute(delete(Caption).where(Caption.image_id == image_id, Caption.annotator_id == mine))

@@ -10,10 +10,10 @@ from indexer.catalog import corrections, edits
 from indexer.catalog.edits import Wish
 from indexer.errors import ModelMissing
 from indexer.task_queue import WRITES
-from search_api import schemas, views
+from search_api import schemas
 from search_api.access import requires
 from search_api.dependencies import ServicesDep, SessionDep
-from search_api.endpoints.images import find, find_for_change
+from search_api.endpoints.images import find_for_change, shown
 from search_api.etags import IfMatch, etag
 from search_api.problems import answers
 from search_api.services import Services
@@ -58,15 +58,29 @@ def write_caption(
     if_match: IfMatch = None,
 ) -> schemas.ImageOut:
     """Write a caption of your own; it is shown first and searched at once."""
+    corrections.check_caption(body.text)  # before the model is asked
     embedder_id, embedding = _embedded(services, body.text)
     with services.sessions.begin() as session:
         find_for_change(session, image_id, if_match)
         corrections.write_caption(session, image_id, body.text, embedder_id, embedding)
-        view = find(session, image_id)
+        told = shown(session, image_id)
     services.queue.wake(WRITES)
-    shown = views.image(view)
-    response.headers["ETag"] = etag(shown)
-    return shown
+    response.headers["ETag"] = etag(told)
+    return told
+
+
+@router.delete("/caption", responses=answers(404, 412, 422, 503))
+def take_back_caption(
+    image_id: int, services: ServicesDep, response: Response, if_match: IfMatch = None
+) -> schemas.ImageOut:
+    """Take back your own caption: what models say is shown first again. Where you wrote none, nothing changes."""
+    with services.sessions.begin() as session:
+        find_for_change(session, image_id, if_match)
+        corrections.take_back_caption(session, image_id)
+        told = shown(session, image_id)
+    services.queue.wake(WRITES)
+    response.headers["ETag"] = etag(told)
+    return told
 
 
 def _embedded(services: Services, text: str) -> tuple[int | None, np.ndarray | None]:
@@ -83,6 +97,6 @@ def _say(
 ) -> schemas.ImageOut:
     find_for_change(session, image_id, if_match)
     edits.make(session, [image_id], wish)
-    shown = views.image(find(session, image_id))
-    response.headers["ETag"] = etag(shown)
-    return shown
+    told = shown(session, image_id)
+    response.headers["ETag"] = etag(told)
+    return told

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
-from indexer.catalog import hits
+from indexer.catalog import collections, hits
 from indexer.catalog import images as image_catalog
 from indexer.catalog.hits import ImageView
 from indexer.errors import NotFound
@@ -28,13 +28,16 @@ def find(session: Session, image_id: int) -> ImageView:
     return found[0]
 
 
-def find_for_change(session: Session, image_id: int, if_match: str | None) -> ImageView:
-    """The image, kept from other writers until the transaction ends; NotFound, or Stale if not as known."""
+def shown(session: Session, image_id: int) -> schemas.ImageOut:
+    """Everything known of the image, or NotFound."""
+    return views.image(find(session, image_id), collections.holding(session, image_id))
+
+
+def find_for_change(session: Session, image_id: int, if_match: str | None) -> None:
+    """Keep the image from other writers until the transaction ends; NotFound, or Stale if not as known."""
     if 0 < image_id < 2**63:
         image_catalog.lock(session, [image_id])
-    view = find(session, image_id)
-    expect(if_match, views.image(view))
-    return view
+    expect(if_match, shown(session, image_id))
 
 
 @router.get(
@@ -46,17 +49,17 @@ def find_for_change(session: Session, image_id: int, if_match: str | None) -> Im
 def image(
     image_id: int, session: SessionDep, response: Response, if_none_match: IfNoneMatch = None
 ) -> schemas.ImageOut | Response:
-    """Everything known of one image: captions, tags and who says so, metadata, sources.
+    """Everything known of one image: captions, tags and who says so, metadata, sources, collections.
 
     The ETag changes with anything told here: send it back as `If-None-Match` to be answered 304, or as
     `If-Match` with a change, which is then refused (412) if somebody else was faster.
     """
-    shown = views.image(find(session, image_id))
-    headers = {"ETag": etag(shown), "Cache-Control": "private, no-cache"}
+    told = shown(session, image_id)
+    headers = {"ETag": etag(told), "Cache-Control": "private, no-cache"}
     if held(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
-    return shown
+    return told
 
 
 @router.delete(

@@ -80,6 +80,7 @@ class ImageOut(ImageSummary):
     original_url: str
     captions: list[CaptionOut] = Field(description="people's first")
     sources: list[SourceOut]
+    collections: list[str] = Field(description="the names of those it is in", examples=[["For Anna"]])
 
 
 class CaptionIn(BaseModel):

@@ -1,5 +1,6 @@
 """Catalogue values -> what goes over the wire."""
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -79,8 +80,8 @@ def _summary(view: ImageView) -> dict[str, object]:
     }
 
 
-def image(view: ImageView) -> schemas.ImageOut:
-    """Everything known of an image."""
+def image(view: ImageView, collections: Sequence[str]) -> schemas.ImageOut:
+    """Everything known of an image, which is in these collections."""
     same = ("bytes", "format", "description", "place", "latitude", "longitude", "added_at", "indexed_at")
     refusal = view.error_code and {"code": view.error_code, "message": view.error_message or ""}
     return schemas.ImageOut.model_validate(
@@ -92,6 +93,7 @@ def image(view: ImageView) -> schemas.ImageOut:
             "original_url": f"/v1/images/{view.id}/original",
             "captions": [caption(item) for item in view.captions],
             "sources": [source(item) for item in view.sources],
+            "collections": collections,
         }
     )
 

@@ -64,7 +64,9 @@ def test_what_is_said_of_images(api: sightline.Client, library: Library) -> None
     assert "lift/off" in [tag["name"] for tag in api.add_tag(image_id, "lift/off")["tags"]]
     assert api.reject_tag(image_id, "lift/off")["tags"][0]["rejected"] is not None
     assert "lift/off" not in [tag["name"] for tag in api.clear_tag(image_id, "lift/off")["tags"]]
+    machine = api.image(image_id)["caption"]
     assert api.write_caption(image_id, "up it goes")["caption"] == "up it goes"
+    assert api.clear_caption(image_id)["caption"] == machine
     made = api.edit(q="format:jpeg", add=["photograph"])
     assert made["changed"] == 2
     assert made["edit"] is not None
@@ -237,6 +239,7 @@ def test_every_request_is_one_the_api_describes(client: TestClient) -> None:
         *(calls.delete_search(1), calls.delete_collection(1), calls.rename_collection(1, "x")),
         *(calls.search(""), calls.parse(""), calls.tags("", 1), calls.complete("", 1), calls.example(b"")),
         *(calls.caption(1, "x"), calls.edit({}), calls.create_collection("x"), calls.save_search("x", "")),
+        calls.take_back_caption(1),
         *(calls.export("", "csv", (), False), calls.duplicates("", None)),
     ]
     for call in sent:

@@ -67,6 +67,17 @@ def _add_source(session: Session, image_id: int) -> None:
     session.execute(insert(Source).values(image_id=image_id, kind="url", uri="http://example.org/1.jpg"))
 
 
+def test_a_caption_taken_back_is_a_change(sessions: Sessions, image_ids: list[int]) -> None:
+    """It is searched no more; where there was none, nothing has changed."""
+    with sessions.begin() as session:
+        _write_caption(session, image_ids[0])
+    before = _moment(sessions)
+    with sessions.begin() as session:
+        for image_id in image_ids[:2]:
+            corrections.take_back_caption(session, image_id)
+    assert _since(sessions, before) == {image_ids[0]}
+
+
 @pytest.mark.parametrize(
     "write",
     [_assert_cat, _reject_dog, _write_caption, _annotate_again, _reset, _collect, _remove, _add_source],

@@ -49,11 +49,27 @@ def test_own_caption_comes_first_and_is_searched(client: TestClient, library: Li
     assert found["channels"]["caption"]["cosine"] == pytest.approx(1.0, abs=0.01)
 
 
-@pytest.mark.parametrize("text", ["", "x" * 2001])
+def test_own_caption_is_taken_back(client: TestClient, library: Library) -> None:
+    """The machine's is shown first again and yours is found no more; taking back what is not there is no fault."""
+    address = f"/v1/images/{library['rocket.jpg']}"
+    before = client.get(address).json()
+    text = "fireworks over Lisbon at midnight"
+    client.put(f"{address}/caption", json={"text": text})
+    for _ in range(2):
+        answer = client.delete(f"{address}/caption")
+        assert (answer.status_code, answer.json()["captions"]) == (200, before["captions"])
+    assert answer.headers["etag"] == client.get(address).headers["etag"]
+    hits = client.post("/v1/search", json={"text": text, "all": True}).json()["hits"]
+    found = next(hit for hit in hits if hit["id"] == library["rocket.jpg"])
+    assert found["channels"]["caption"]["cosine"] < 0.95
+
+
+@pytest.mark.parametrize("text", ["", "x" * 2001, " ", "\n\t\u3000"])
 def test_caption_must_say_something(client: TestClient, library: Library, text: str) -> None:
     """Neither nothing nor a novel."""
     answer = client.put(f"/v1/images/{library['china.jpg']}/caption", json={"text": text})
     assert answer.status_code == 422
+    assert text.strip() or not text or "needs words" in answer.json()["detail"]
 
 
 def test_own_word_is_taken_back(client: TestClient, library: Library) -> None:
@@ -76,6 +92,7 @@ def test_writer_who_has_not_seen_the_last_change_is_refused(client: TestClient, 
         ("PUT", "/tags/launch pad"),
         ("DELETE", "/tags/launch"),
         ("DELETE", "/statements/launch"),
+        ("DELETE", "/caption"),
         ("DELETE", ""),
     ):
         answer = client.request(method, address + path, headers={"If-Match": old})
@@ -90,4 +107,5 @@ def test_corrections_of_nothing(client: TestClient, library: Library) -> None:
     """Statements about an image that does not exist are 404, nameless tags 422."""
     assert client.put("/v1/images/424242/tags/dog").status_code == 404
     assert client.put("/v1/images/424242/caption", json={"text": "x"}).status_code == 404
+    assert client.delete("/v1/images/424242/caption").status_code == 404
     assert client.put(f"/v1/images/{library['china.jpg']}/tags/%20").status_code == 422

@@ -41,6 +41,21 @@ def test_what_is_held_is_not_sent_again(client: TestClient, library: Library) ->
     assert client.get(address).headers["etag"] == etag
 
 
+def test_its_collections_are_named(client: TestClient, library: Library) -> None:
+    """In order, and only those it is in; to be in one more is a change that its ETag tells."""
+    address = f"/v1/images/{library['coffee.png']}"
+    before = client.get(address)
+    made = [client.post("/v1/collections", json={"name": f"Shelf {n}"}).headers["location"] for n in "BAC"]
+    for collection in made[:2]:
+        client.post(f"{collection}/images", json={"images": [library["coffee.png"]]})
+    after = client.get(address)
+    assert (before.json()["collections"], after.json()["collections"]) == ([], ["Shelf A", "Shelf B"])
+    assert before.headers["etag"] != after.headers["etag"]
+    for collection in made:
+        client.delete(collection)
+    assert client.get(address).headers["etag"] == before.headers["etag"]
+
+
 @pytest.mark.parametrize("image_id", ["0", "-1", "424242", str(2**70)])
 def test_no_such_image(client: TestClient, image_id: str) -> None:
     """Ids that name nothing, even impossible ones, are 404."""
