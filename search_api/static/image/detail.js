@@ -7,8 +7,9 @@ import * as state from "../page/state.js";
 import { toast } from "../page/toast.js";
 import { moreLike } from "../query/examples.js";
 import { goToPicture } from "../results/grid.js";
-import { drop, hitOf, indexOf, more, on, refresh, results } from "../results/results.js";
-import { captions } from "./captions.js";
+import { catchUp, drop, hitOf, indexOf, more, on, refresh, results } from "../results/results.js";
+import { arrive, captions } from "./captions.js";
+import { draftOf, forgetDraft } from "./drafts.js";
 import { facts } from "./facts.js";
 import { forgetHeat, isShown, stage } from "./stage.js";
 import { tagList } from "./tags.js";
@@ -16,6 +17,8 @@ import { why } from "./why.js";
 
 let running = new AbortController();
 let openedFrom = null;
+// Whether something was said here that the results behind do not know of.
+let edited = false;
 
 export function initDetail() {
   const dialog = $("detail");
@@ -32,6 +35,12 @@ function follow(now, before) {
   if (now.image === before.image) return;
   if (now.image) load(now.image);
   else close();
+  if (before.image && draftOf(before.image) !== null) remind(before.image);
+}
+
+/** What is begun and not saved is not lost by leaving it, and not left in silence. */
+function remind(id) {
+  toast("Your caption is not saved yet. It is kept with its picture.", { label: "Go on writing", run: () => state.set({ image: id }) });
 }
 
 const shut = () => state.set({ image: null });
@@ -41,11 +50,27 @@ function close() {
   forgetHeat();
   const dialog = $("detail");
   if (!dialog.open) return;
-  const last = indexOf(Number(dialog.dataset.id));
+  const id = Number(dialog.dataset.id);
+  const last = indexOf(id);
   dialog.close();
   if (last >= 0) goToPicture(last);
   else openedFrom?.focus();
+  if (edited) tellResults(id, last);
 }
+
+/** What was edited may be found no more, or by other reasons. The focus stays on it, or where it was. */
+async function tellResults(id = null, last = -1) {
+  edited = false;
+  if (results.question !== state.question(state.get())) return; // another is asked already
+  await catchUp();
+  if (results.busy || !lostFocus()) return;
+  const now = indexOf(id) < 0 ? Math.min(last, results.hits.length - 1) : indexOf(id);
+  if (now >= 0) goToPicture(now);
+}
+
+/** What is done only after the picture is left. */
+const ifShut = () => { if (edited && !$("detail").open) tellResults(); };
+const lostFocus = () => document.activeElement === document.body && !document.querySelector("dialog[open]");
 
 async function load(id) {
   running.abort();
@@ -63,6 +88,7 @@ async function load(id) {
 function open(id) {
   const dialog = $("detail");
   dialog.dataset.id = id;
+  arrive(id);
   if (dialog.open) return;
   openedFrom = document.activeElement;
   $("view").replaceChildren(h("div", { className: "stage" }), h("div", { className: "side" }, h("header", {}, h("h2", {}, "Picture"), closer())));
@@ -80,14 +106,16 @@ const closer = () => h("button", { type: "button", className: "quiet close", "da
 /** Ask for the picture again after a change, here and in the grid. */
 async function again(id) {
   dispatchEvent(new CustomEvent("tags-changed"));
+  edited = true;
   const image = await api.image(id);
   refresh(image);
+  ifShut();
   if (state.get().image === id) draw(image, await hitOf(id).catch(() => null));
 }
 
 function draw(image, hit) {
   const dialog = $("detail");
-  const focused = dialog.querySelector(":focus")?.dataset.focus;
+  const focused = dialog.querySelector(":focus");
   const name = image.title ?? image.sources[0]?.name ?? `Image ${image.id}`;
   const same = dialog.dataset.shown === String(image.id);
   const scrolled = same ? dialog.querySelector(".scroll")?.scrollTop ?? 0 : 0;
@@ -103,7 +131,15 @@ function draw(image, hit) {
   dialog.querySelector(".scroll").scrollTop = scrolled;
   dialog.dataset.shown = image.id;
   drawSteps();
-  (dialog.querySelector(`[data-focus="${CSS.escape(focused ?? "close")}"]`) ?? dialog.querySelector(".close")).focus({ preventScroll: true });
+  refocus(focused);
+}
+
+/** Back to the control one was at; in a text, back to the place in it. */
+function refocus(before) {
+  const dialog = $("detail");
+  const now = dialog.querySelector(`[data-focus="${CSS.escape(before?.dataset.focus ?? "close")}"]`) ?? dialog.querySelector(".close");
+  now.focus({ preventScroll: true });
+  if (writing(now) && now.value === before.value) now.setSelectionRange(before.selectionStart, before.selectionEnd);
 }
 
 const step = (name, direction) => h("button", { type: "button", className: `step ${name}`, hidden: true, "data-focus": name, "aria-label": `${name === "next" ? "Next" : "Previous"} picture`, onclick: () => go(direction) }, icon(name));
@@ -113,10 +149,15 @@ function neighbour(direction) {
   return at < 0 ? undefined : results.hits[at + direction];
 }
 
-async function go(direction) {
+/** The neighbour, fetched if it must be. */
+async function reach(direction) {
   const at = indexOf(state.get().image);
   if (at >= 0 && direction > 0 && at >= results.hits.length - 3) await more();
-  const hit = neighbour(direction);
+  return neighbour(direction);
+}
+
+async function go(direction) {
+  const hit = await reach(direction);
   if (hit) state.set({ image: hit.id }, { push: false });
 }
 
@@ -138,21 +179,31 @@ function actions(image) {
 /** Asks once more in the same place; a file indexed from a folder stays in its folder. */
 function confirmRemoval(button, image) {
   const keeps = image.sources.some((source) => source.kind === "path");
-  const sure = h("button", { type: "button", className: "button danger", onclick: () => removeImage(image.id, keeps) }, keeps ? "Remove; the file stays" : "Remove for good");
+  const sure = h("button", { type: "button", className: "button danger", onclick: () => { sure.disabled = true; removeImage(image.id, keeps, () => { sure.disabled = false; }); } }, keeps ? "Remove; the file stays" : "Remove for good");
   button.replaceWith(sure);
   sure.focus();
 }
 
-async function removeImage(id, keeps) {
+async function removeImage(id, keeps, failed) {
   try {
     await api.removeImage(id);
-    state.set({ image: null });
+    forgetDraft(id);
+    edited = true;
+    await pass(id);
     drop(id);
-    dispatchEvent(new CustomEvent("library-changed"));
+    ifShut();
     toast(keeps ? "Removed from the library. The file stays; indexing its folder again brings it back." : "Removed from the library.");
   } catch (error) {
+    failed();
     toast(error.message);
   }
+}
+
+/** From a picture that is gone on to the next, or back from the last; there is no step back to it. */
+async function pass(id) {
+  if (state.get().image !== id) return;
+  const hit = (await reach(1)) ?? neighbour(-1);
+  if (state.get().image === id) state.set({ image: hit?.id ?? null }, { push: false });
 }
 
 function onKey(event) {

@@ -1,6 +1,6 @@
 // The tags of a picture: who says each and how surely, where it was seen, and one's own word on it.
 
-import { h } from "../page/dom.js";
+import { $, h } from "../page/dom.js";
 import { editTags } from "../page/edits.js";
 import { percent } from "../page/format.js";
 import { icon } from "../page/icons.js";
@@ -12,6 +12,8 @@ import { hideHeat, showHeat } from "./stage.js";
 
 // The rows of the picture that is open, in the order they were first drawn in.
 let rows = { id: null, names: [] };
+// What is typed as a further tag of it: a word on another tag leaves it there.
+let typed = { id: null, text: "" };
 
 export function tagList(image, hit, changed) {
   const matched = new Set((hit?.why?.tags ?? []).map((tag) => tag.name));
@@ -36,11 +38,28 @@ function inPlace(id, names) {
 
 function adder(image, changed) {
   const [field, names] = tagField({ placeholder: "Add a tag", "aria-label": "Add a tag", "data-focus": "add-tag" });
-  return h("form", { className: "add-tag", onsubmit: async (event) => {
+  if (typed.id === image.id) field.value = typed.text;
+  field.addEventListener("input", () => { typed = { id: image.id, text: field.value }; });
+  // The first Escape leaves the field, so that the next key is the picture's.
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
     event.preventDefault();
-    const wanted = await namesIn(field);
-    if (wanted.length) editTags([image.id], "add", wanted, changed);
-  } }, icon("plus"), field, names);
+    $("detail").querySelector(".close").focus({ preventScroll: true });
+  });
+  return h("form", { className: "add-tag", onsubmit: (event) => { event.preventDefault(); addTyped(image.id, field, changed); } }, icon("plus"), field, names);
+}
+
+/** The field is empty for the next tag; a name that was refused is in it again. */
+async function addTyped(id, field, changed) {
+  const text = field.value;
+  const wanted = await namesIn(field);
+  if (!wanted.length) return;
+  typed = { id, text: "" };
+  field.value = "";
+  if (await editTags([id], "add", wanted, changed) || field.value) return;
+  typed = { id, text };
+  field.value = text;
 }
 
 function statement({ image, name, tags, usual, matched, changed }) {

@@ -74,6 +74,7 @@ export const jobs = (limit) => call(`/v1/jobs?limit=${limit}`);
 export const job = (id) => call(`/v1/jobs/${id}`);
 export const removeImage = (id) => call(`/v1/images/${id}`, { method: "DELETE" });
 export const writeCaption = (id, text) => call(`/v1/images/${id}/caption`, json("PUT", { text }));
+export const takeBackCaption = (id) => call(`/v1/images/${id}/caption`, { method: "DELETE" });
 
 export function example(file) {
   const form = new FormData();

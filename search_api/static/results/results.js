@@ -33,7 +33,7 @@ export function initResults() {
   state.subscribe((now, before) => {
     if (state.question(now) !== state.question(before)) ask({ wanted: remembered() });
   });
-  addEventListener("library-changed", () => ask({ quiet: true, wanted: results.hits.length }));
+  addEventListener("library-changed", catchUp);
 }
 
 /** Ask the question of the address; `wanted` hits at least, `quiet` if what is shown may stay meanwhile. */
@@ -60,6 +60,16 @@ export async function ask({ quiet = false, wanted = 0 }) {
     tell("refused", { quiet });
   }
 }
+
+/** Ask the same again after the library has changed, keeping the place; cards that say something else are drawn anew. */
+export async function catchUp() {
+  const before = new Map(results.hits.map((hit) => [hit.id, told(hit)]));
+  await ask({ quiet: true, wanted: results.hits.length });
+  for (const hit of results.hits) if (before.has(hit.id) && before.get(hit.id) !== told(hit)) tell("changed", { id: hit.id });
+}
+
+/** What a card says of a hit; scores are left out, as they move a little with every picture of the library. */
+const told = ({ image, why }) => JSON.stringify([image.thumbnail_url, image.caption, image.tags, why?.caption, why?.tags]);
 
 const size = (wanted) => Math.min(MOST_AT_ONCE, Math.max(PAGE, wanted));
 const body = ({ q, all }) => ({ q: q.trim(), all });
