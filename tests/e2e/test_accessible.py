@@ -16,6 +16,7 @@ def _suggest(page: Page) -> None:
 
 
 def _slip(page: Page) -> None:
+    expect(page.locator("#results .card").first).to_be_visible()
     page.locator("#text").fill("tag:dgo")
     page.keyboard.press("Enter")
     expect(page.locator("#still")).to_be_visible()

@@ -23,7 +23,7 @@ HOSTILE = {
     "title": f"<script>{RUN}</script>",
     "description": f"</textarea><svg onload={RUN}>",
     "caption": f"a dog <iframe srcdoc='<script>parent.{RUN}</script>'></iframe> by {IMG} the sea",
-    "tag": f"<svg/onload={RUN}>",
+    "tag": f"<svg/onload={RUN.replace('||', '??')}>",
     "collection": f"<a href='javascript:{RUN}' autofocus onfocus='{RUN}'>c</a>",
     "search": f"'\"--><details open ontoggle={RUN}>",
 }

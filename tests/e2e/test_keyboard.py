@@ -34,6 +34,7 @@ def test_search_walk_select_tag_and_open_without_a_mouse(page: Page) -> None:
     page.keyboard.type("by keyboard")
     page.keyboard.press("Enter")
     expect(dialog.locator(".statements")).to_contain_text("by keyboard")
+    page.keyboard.press("Escape")  # out of the field, for the picture's keys
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(cards.nth(2).locator("a")).to_be_focused()
