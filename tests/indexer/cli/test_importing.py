@@ -166,14 +166,14 @@ def test_addresses_and_collections(sightline: Run, server: HostileServer, tmp_pa
 def test_every_file_is_counted_once(sightline: Run, tmp_path: Path) -> None:
     """Whatever the job lists again: indexed now, a copy of another, as it was, or refused; never two of these."""
     for number, name in enumerate("ab"):
-        scene(84 + number, 60).save(tmp_path / f"{name}.png")
+        scene(94 + number, 60).save(tmp_path / f"{name}.png")
     (tmp_path / "broken.png").write_bytes(b"no picture at all")
     status, out, _ = sightline("index", tmp_path, "--collection", "Counted", "--json")
     told = json.loads(out)
     assert (status, told["indexed"], told["unchanged"], told["failed"]) == (3, 2, 0, 1)
     shutil.copyfile(tmp_path / "a.png", tmp_path / "copy.png")
     for name in ("new", "twin"):
-        scene(86, 60).save(tmp_path / f"{name}.png")
+        scene(96, 60).save(tmp_path / f"{name}.png")
     _, out, _ = sightline("index", tmp_path, "--collection", "Counted", "--json")
     told = json.loads(out)
     names = ("total", "indexed", "copies", "unchanged", "failed", "pending")
