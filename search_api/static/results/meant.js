@@ -43,6 +43,6 @@ async function inTitles(words) {
 function tell({ says, query, images }) {
   $("meant").replaceChildren(
     h("span", {}, says),
-    h("button", { type: "button", className: "link", onclick: () => state.ask(query) }, images === 1 ? "Show its picture" : `Show its ${images} pictures`));
+    h("button", { type: "button", className: "link", onclick: () => state.ask(query) }, images === 1 ? "Show its picture" : `Show the ${images} pictures`));
   $("meant").hidden = false;
 }
