@@ -1,7 +1,7 @@
 """Making a trained network ready to answer: on its device, in its precision, with what no image changes computed once.
 
 "exact" keeps float32 everywhere. "bf16" multiplies matrices in bfloat16 and keeps the rest (the residual stream,
-normalisation, attention scores, logits) in float32.
+normalisation, attention scores, logits) in float32, and so some products: see each `keep_exact`.
 """
 
 from typing import Literal, Protocol, get_args, runtime_checkable
@@ -11,7 +11,6 @@ from torch import nn
 
 from indexer.errors import ConfigurationError
 from indexer.modeling.linear import Linear
-from indexer.modeling.tag_decoder import TagDecoder
 
 Precision = Literal["exact", "bf16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -24,6 +23,15 @@ class Freezable(Protocol):
 
     def freeze(self) -> None:
         """May be called again; only the first call has to do anything."""
+        ...
+
+
+@runtime_checkable
+class ExactInPart(Protocol):
+    """A module some of whose products stay in float32 when the others are made in a faster type."""
+
+    def keep_exact(self) -> None:
+        """Before conversion; may be called again."""
         ...
 
 
@@ -50,7 +58,7 @@ def prepare(network: nn.Module, device: str, precision: Precision = "exact") -> 
     """Move the network to `device`, freeze it, convert its linear layers. It can neither be trained nor saved then."""
     network.requires_grad_(False).to(device)
     for module in list(network.modules()):
-        if isinstance(module, TagDecoder) and precision != "exact":
+        if isinstance(module, ExactInPart) and precision != "exact":
             module.keep_exact()
         if isinstance(module, Freezable):
             module.freeze()

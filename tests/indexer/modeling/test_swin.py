@@ -4,6 +4,7 @@ import pytest
 import torch
 from timm.models.swin_transformer import SwinTransformer
 
+from indexer.modeling.inference import prepare
 from indexer.modeling.swin import SwinBackbone, SwinConfig, window_order
 
 SHAPES = [
@@ -55,3 +56,22 @@ def test_stochastic_depth_only_while_training() -> None:
     pixels = torch.randn(4, 3, 32, 32)
     assert not torch.equal(network.train()(pixels), network.train()(pixels))
     assert torch.equal(network.eval()(pixels), network.eval()(pixels))
+
+
+def test_a_faster_type_leaves_the_first_stage_and_the_mergings_exact() -> None:
+    """What goes into a merging, and what comes out of it, differs only by what the blocks before it made of it."""
+    torch.manual_seed(0)
+    pixels = torch.randn(2, 3, 96, 96)
+    backbone = SwinBackbone(SHAPES[1]).eval()
+    for parameter in backbone.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    merging = backbone.layers[2].downsample
+    features = torch.randn(2, 12, 12, 16)
+    with torch.inference_mode():
+        before, merged = backbone.stages(pixels), merging(features)
+        for _ in range(2):  # as for predictors that share a network
+            prepare(backbone, "cpu", "bf16")
+        now = backbone.stages(pixels)
+        assert torch.allclose(now[0], before[0], atol=1e-4 * float(before[0].std()))
+        assert torch.allclose(merging(features), merged, atol=1e-4 * float(merged.std()))
+        assert not torch.allclose(now[1], before[1], atol=1e-4 * float(before[1].std()))
