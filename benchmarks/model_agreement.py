@@ -16,6 +16,7 @@ def compare(processes: Mapping[str, MeasuredProcess], count: int, scratch: Path)
     """Precision -> its agreement with the first of `processes` over `count` images."""
     probabilities: dict[str, list[np.ndarray]] = {name: [] for name in processes}
     thresholds = np.zeros(0)
+    found: dict[str, Any] = {}
     for start in range(0, count, BATCH):
         for name, process in processes.items():
             file = scratch / "confidences.npy"
@@ -23,11 +24,18 @@ def compare(processes: Mapping[str, MeasuredProcess], count: int, scratch: Path)
             answer = process.ask("confidences", batch=batch, start=start, file=str(file))
             probabilities[name].append(np.load(file))
             thresholds = np.asarray(answer["thresholds"], np.float32)
-        print(f"\r{min(start + BATCH, count)} of {count} images", end="", flush=True)
+        found = _with_first(probabilities, thresholds)
+        so_far = ", ".join(f"{name} {row['jaccard']:.4f}" for name, row in found.items())
+        print(f"\r{min(start + BATCH, count)} of {count} images, mean Jaccard {so_far}", end="", flush=True)
     print()
-    rows = {name: np.concatenate(parts) for name, parts in probabilities.items()}
-    exact = next(iter(rows.values()))
-    return {name: agreement(exact, other, thresholds) for name, other in rows.items() if other is not exact}
+    return found
+
+
+def _with_first(
+    probabilities: Mapping[str, list[np.ndarray]], thresholds: np.ndarray
+) -> dict[str, dict[str, float | int | bool]]:
+    exact, *others = ((name, np.concatenate(parts)) for name, parts in probabilities.items())
+    return {name: agreement(exact[1], rows, thresholds) for name, rows in others}
 
 
 def agreement(exact: np.ndarray, other: np.ndarray, thresholds: np.ndarray) -> dict[str, float | int | bool]:
